@@ -1,0 +1,33 @@
+"""Every error this library raises, grouped by who has to act.
+
+* AibenchError
+  - SpecError       a file or an argument is wrong: the user edits it
+  - LabError        a device, worker or store did not do as told: the operator repairs the lab
+  - TrialError      the measurement is not valid: the runner repeats the trial, and says so
+  - UndefinedKpi    the data cannot define this KPI: the report prints "n/a", never 0
+"""
+
+
+class AibenchError(Exception):
+    """One clear line for a person: what is wrong, where, and what to do."""
+
+
+class SpecError(AibenchError):
+    """A file or an argument is wrong; the message names the file and the key."""
+
+
+class LabError(AibenchError):
+    """A device, worker or store did not do as told."""
+
+    def __init__(self, host: str, message: str) -> None:
+        super().__init__(f"{host}: {message}")
+        self.host = host
+        """The inventory name of what failed, or ``controller``."""
+
+
+class TrialError(AibenchError):
+    """The measurement of one trial is not valid; the message is the reason the report prints."""
+
+
+class UndefinedKpi(AibenchError):  # noqa: N818 - the report's word: a KPI may be undefined without a fault
+    """The data at hand cannot define this KPI (too few samples, nothing sent, all rates zero)."""

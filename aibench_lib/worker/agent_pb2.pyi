@@ -1,0 +1,136 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Description(_message.Message):
+    __slots__ = ("host", "version", "lab", "transport", "clock", "now_ns", "nic", "firmware")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LAB_FIELD_NUMBER: _ClassVar[int]
+    TRANSPORT_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
+    NOW_NS_FIELD_NUMBER: _ClassVar[int]
+    NIC_FIELD_NUMBER: _ClassVar[int]
+    FIRMWARE_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    version: str
+    lab: str
+    transport: str
+    clock: str
+    now_ns: int
+    nic: str
+    firmware: str
+    def __init__(self, host: _Optional[str] = ..., version: _Optional[str] = ..., lab: _Optional[str] = ..., transport: _Optional[str] = ..., clock: _Optional[str] = ..., now_ns: _Optional[int] = ..., nic: _Optional[str] = ..., firmware: _Optional[str] = ...) -> None: ...
+
+class Transfer(_message.Message):
+    __slots__ = ("peer", "qp", "size_bytes", "offset_ns", "priority")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    QP_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_NS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    qp: int
+    size_bytes: int
+    offset_ns: int
+    priority: int
+    def __init__(self, peer: _Optional[str] = ..., qp: _Optional[int] = ..., size_bytes: _Optional[int] = ..., offset_ns: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...
+
+class PrepareRequest(_message.Message):
+    __slots__ = ("trial", "transfers", "seed")
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    trial: str
+    transfers: _containers.RepeatedCompositeFieldContainer[Transfer]
+    seed: int
+    def __init__(self, trial: _Optional[str] = ..., transfers: _Optional[_Iterable[_Union[Transfer, _Mapping]]] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class Endpoint(_message.Message):
+    __slots__ = ("peer", "qp", "address")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    QP_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    qp: int
+    address: bytes
+    def __init__(self, peer: _Optional[str] = ..., qp: _Optional[int] = ..., address: _Optional[bytes] = ...) -> None: ...
+
+class Prepared(_message.Message):
+    __slots__ = ("endpoints", "now_ns")
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    NOW_NS_FIELD_NUMBER: _ClassVar[int]
+    endpoints: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    now_ns: int
+    def __init__(self, endpoints: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ..., now_ns: _Optional[int] = ...) -> None: ...
+
+class ConnectRequest(_message.Message):
+    __slots__ = ("trial", "senders")
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    SENDERS_FIELD_NUMBER: _ClassVar[int]
+    trial: str
+    senders: _containers.RepeatedCompositeFieldContainer[Endpoint]
+    def __init__(self, trial: _Optional[str] = ..., senders: _Optional[_Iterable[_Union[Endpoint, _Mapping]]] = ...) -> None: ...
+
+class Connected(_message.Message):
+    __slots__ = ("now_ns",)
+    NOW_NS_FIELD_NUMBER: _ClassVar[int]
+    now_ns: int
+    def __init__(self, now_ns: _Optional[int] = ...) -> None: ...
+
+class RunRequest(_message.Message):
+    __slots__ = ("trial", "t0_ns", "participants", "timeout_ns")
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    T0_NS_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_NS_FIELD_NUMBER: _ClassVar[int]
+    trial: str
+    t0_ns: int
+    participants: int
+    timeout_ns: int
+    def __init__(self, trial: _Optional[str] = ..., t0_ns: _Optional[int] = ..., participants: _Optional[int] = ..., timeout_ns: _Optional[int] = ...) -> None: ...
+
+class SampleBatch(_message.Message):
+    __slots__ = ("arrow", "finished_ns")
+    ARROW_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_NS_FIELD_NUMBER: _ClassVar[int]
+    arrow: bytes
+    finished_ns: int
+    def __init__(self, arrow: _Optional[bytes] = ..., finished_ns: _Optional[int] = ...) -> None: ...
+
+class CountersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CounterValues(_message.Message):
+    __slots__ = ("values", "time_ns")
+    class ValuesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.ScalarMap[str, int]
+    time_ns: int
+    def __init__(self, values: _Optional[_Mapping[str, int]] = ..., time_ns: _Optional[int] = ...) -> None: ...
+
+class StopRequest(_message.Message):
+    __slots__ = ("trial",)
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
+    trial: str
+    def __init__(self, trial: _Optional[str] = ...) -> None: ...
+
+class Stopped(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
