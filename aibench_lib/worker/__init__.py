@@ -1,1 +1,1 @@
-"""worker"""
+"""The coordinator of the traffic agents, and the samples they send back."""
