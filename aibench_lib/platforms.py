@@ -238,6 +238,6 @@ def _mapping(values: object, where: str) -> dict[str, object]:
 
 def _word(kind: type[W], value: object, where: str) -> W:
     try:
-        return kind(value)
+        return kind(str(value))
     except ValueError as error:
         raise SpecError(f"{where}: {value!r} is not one of {', '.join(kind)}") from error
