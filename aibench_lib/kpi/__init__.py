@@ -1,1 +1,30 @@
-"""kpi"""
+"""The draft's KPIs as pure functions of samples and counters, in the units of Tables 3 and 4."""
+
+from aibench_lib.kpi.fabric import buffer_utilization, ecn_marking_rate, fabric_fct, link_utilization, packet_drop_rate
+from aibench_lib.kpi.fairness import jain_index
+from aibench_lib.kpi.onset import MarkingOnset, marking_onset
+from aibench_lib.kpi.throughput import (
+    TERMINOLOGY,
+    BusBandwidth,
+    algo_factor,
+    bus_bandwidth,
+    fabric_goodput,
+    inference_goodput,
+)
+
+__all__ = [
+    "TERMINOLOGY",
+    "BusBandwidth",
+    "MarkingOnset",
+    "algo_factor",
+    "buffer_utilization",
+    "bus_bandwidth",
+    "ecn_marking_rate",
+    "fabric_fct",
+    "fabric_goodput",
+    "inference_goodput",
+    "jain_index",
+    "link_utilization",
+    "marking_onset",
+    "packet_drop_rate",
+]
