@@ -37,7 +37,7 @@ class Connection:
             ("grpc.use_local_subchannel_pool", 1),  # or a new channel inherits the back-off of the one before it
         ]
         self._channel = grpc.secure_channel(f"{agent.address}:{agent.port}", credentials, options)
-        self.stub = AgentStub(self._channel)  # type: ignore[no-untyped-call] # generated code has no types
+        self.stub = AgentStub(self._channel)
 
     def close(self) -> None:
         """End every call on the channel, and the channel."""
