@@ -72,7 +72,7 @@ class Benchmark:
     load: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     """What is offered: the inner loop."""
     cases: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """What the names stand for that a parameter takes as its values: parameter -> value -> facts."""
+    """What a parameter's values stand for: parameter -> value, as text -> facts."""
     constants: Mapping[str, Any] = field(default_factory=dict)
     """Numbers of the test that are not varied: SLOs, sampling intervals, sample counts, fractions."""
     trials: int = 20
@@ -165,6 +165,9 @@ def _benchmark(id_: str, values: object, where: str) -> Benchmark:
     for key in ("setting", "load"):
         if key in entry:
             entry[key] = _parameters(entry[key], f"{where}.{key}")
+    for key in ("cases", "constants"):
+        if not isinstance(entry.get(key, {}), dict):
+            raise SpecError(f"{where}.{key}: expected keys and values, found {entry[key]!r}")
     for key in ("dut", "kpis", "derived", "statistics", "examples", "chosen"):
         if key in entry:
             entry[key] = _names(entry[key], f"{where}.{key}")
