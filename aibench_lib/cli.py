@@ -1,0 +1,86 @@
+"""The ``aibench`` command: the virtual lab, and reports of stored runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aibench_lib import __version__
+from aibench_lib.errors import AibenchError
+
+_INVENTORY = Path("inventory/simulated")
+_STATE = Path(".aibench/lab")
+_NETWORK = "127.81"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except AibenchError as error:
+        print(f"aibench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="aibench", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"aibench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    lab = commands.add_parser("lab", help="the virtual lab").add_subparsers(required=True, metavar="up|down|status")
+    up = lab.add_parser("up", help="start it; it stays until `aibench lab down`")
+    up.add_argument("--inventory", type=Path, default=_INVENTORY, help="default: %(default)s")
+    up.add_argument("--network", default=_NETWORK, help="a /16 of loopback addresses (default: %(default)s)")
+    up.set_defaults(run=_lab_up)
+    down = lab.add_parser("down", help="end it")
+    down.set_defaults(run=_lab_down)
+    status = lab.add_parser("status", help="say whether it is up (exit code 1 if not)")
+    status.set_defaults(run=_lab_status)
+    for command in (up, down, status):
+        command.add_argument("--state", type=Path, default=_STATE, help="state folder (default: %(default)s)")
+    report = commands.add_parser("report", help="write the report of a stored run again")
+    report.add_argument("results", type=Path, metavar="RUN_FOLDER")
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _lab_up(options: argparse.Namespace) -> int:
+    from aibench_lib.virtual_lab import daemon  # the other commands do without its imports
+
+    state = daemon.up(options.inventory.resolve(), options.state.resolve(), options.network, None, print)
+    print(
+        f"virtual lab up on {state.network}.0.0/16, process {state.pid}; user admin, password in {options.state}/password"
+    )
+    return 0
+
+
+def _lab_down(options: argparse.Namespace) -> int:
+    from aibench_lib.virtual_lab import daemon
+
+    print("virtual lab down" if daemon.down(options.state.resolve()) else "the virtual lab was not up")
+    return 0
+
+
+def _lab_status(options: argparse.Namespace) -> int:
+    from aibench_lib.virtual_lab import daemon
+
+    state = daemon.status(options.state.resolve())
+    if state is None:
+        print("virtual lab: down")
+        return 1
+    print(f"virtual lab: up on {state.network}.0.0/16, process {state.pid}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from aibench_lib.report import kpi_table, write_report
+
+    path = write_report(options.results)
+    print(f"{kpi_table(options.results)}\n\nReport: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

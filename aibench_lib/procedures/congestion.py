@@ -1,0 +1,135 @@
+"""Section 8, congestion management: what is offered and what is measured."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from aibench_lib import kpi
+from aibench_lib.errors import SpecError, UndefinedKpi
+from aibench_lib.model import ObservationPoint, Topology, Transfer, TrialLoad
+from aibench_lib.procedures.procedure import Distribution, Observation, Point, Procedure, Quantity, Site, defined
+from aibench_lib.units import NS_PER_US
+
+_ROCE_PRIORITY = 3
+
+
+def incast_site(point: Point, topology: Topology, pools: Mapping[str, Sequence[str]]) -> Site:
+    """Place an incast on one leaf: the first decode worker receives, prefill workers of the same leaf send.
+
+    Draft: Section 8.1; the DUT is the individual leaf switch.
+
+    Raises:
+        SpecError: The leaf of the receiver has too few prefill workers.
+    """
+    wanted = int(point["prefill_workers"])
+    receiver = pools["decode"][0]
+    port = topology.attachment(receiver)
+    local = [host for host in pools["prefill"] if topology.attachment(host).node == port.node]
+    if len(local) < wanted:
+        raise SpecError(
+            f"inventory: test 8.1 needs {wanted} prefill workers on {port.node} beside {receiver}, there are {len(local)}; "
+            "add workers to group prefill or leave the point out"
+        )
+    return Site(senders=tuple(local[:wanted]), receivers=(receiver,), queue=port)
+
+
+def incast_load(point: Point, site: Site, start_jitter_ns: int, seed: int) -> TrialLoad:
+    """Let every sender post one block to the receiver at T0, plus its share of the start jitter.
+
+    Draft: Section 8.1; "simultaneously" is within ``start_jitter_ns`` (uniform), drawn anew each trial.
+    """
+    rng = np.random.default_rng(seed)
+    offsets = rng.integers(0, start_jitter_ns, size=len(site.senders), endpoint=True)
+    transfers = {
+        sender: (
+            Transfer(
+                peer=site.receivers[0],
+                qp=1,
+                size_bytes=int(point["message_bytes"]),
+                offset_ns=int(offset),
+                priority=_ROCE_PRIORITY,
+            ),
+        )
+        for sender, offset in zip(site.senders, offsets, strict=True)
+    }
+    return TrialLoad(transfers={**transfers, **dict.fromkeys(site.receivers, ())}, seed=seed)
+
+
+def completion_us(samples: pa.Table) -> NDArray[np.float64]:
+    """Return each transfer's Fabric_FCT, from its posting to the sender's completion, shape ``(n,)`` [us].
+
+    Draft: Table 4.
+    """
+    return kpi.fabric_fct(samples["posted_ns"].to_numpy(), samples["completed_ns"].to_numpy())
+
+
+def measure_incast(seen: Observation) -> dict[str, float | None]:
+    """Return what Section 8.1 asks of one trial, and the KPIs of Appendix A for it.
+
+    Draft: Section 8.1.
+
+    Raises:
+        TrialError: Counters or samples contradict each other.
+    """
+    sizes = seen.samples["size_bytes"].to_numpy()
+    posted = seen.samples["posted_ns"].to_numpy()
+    completed = seen.samples["completed_ns"].to_numpy()
+    marked, sent, dropped = (
+        seen.growth(name) for name in ("ecn_marked_packets", "transmit_packets", "dropped_packets")
+    )
+    onset = _onset(seen)
+    return {
+        "ECN_marking_rate": defined(lambda: kpi.ecn_marking_rate(marked, sent)),
+        "marking_onset": onset and onset.after_start_ns / NS_PER_US,
+        "queue_depth_at_onset": onset and float(onset.queue_depth_bytes),
+        "Fabric_Goodput": defined(lambda: kpi.fabric_goodput(int(sizes.sum()), int(completed.max() - posted.min()))),
+        "Buffer_utilization": defined(lambda: kpi.buffer_utilization(seen.depths(), seen.buffer_bytes)),
+        "Packet_drop_rate": defined(lambda: kpi.packet_drop_rate(dropped, sent)),
+        "JFI": defined(lambda: kpi.jain_index(sizes / (completed - posted))),
+    }
+
+
+def _onset(seen: Observation) -> kpi.MarkingOnset | None:
+    queue = seen.queue
+    try:
+        return kpi.marking_onset(
+            queue["time_ns"],
+            queue["ecn_marked_packets"],
+            queue["depth_bytes"],
+            start_ns=seen.t0_ns,
+            interval_ns=seen.interval_ns,
+        )
+    except UndefinedKpi:
+        return None
+
+
+_COUNTER = ObservationPoint.DUT_COUNTER
+_ENDPOINT = ObservationPoint.ENDPOINT
+
+INCAST = Procedure(
+    feature="ecn",
+    site=incast_site,
+    load=incast_load,
+    measure=measure_incast,
+    quantities=(
+        Quantity(kpi="ECN_marking_rate", unit="%", observation_point=_COUNTER),
+        Quantity(kpi="marking_onset", unit="us", observation_point=_COUNTER),
+        Quantity(kpi="queue_depth_at_onset", unit="bytes", observation_point=_COUNTER),
+        Quantity(kpi="Fabric_Goodput", unit="GB/s", observation_point=_ENDPOINT),
+        Quantity(kpi="Buffer_utilization", unit="%", observation_point=_COUNTER),
+        Quantity(kpi="Packet_drop_rate", unit="ppm", observation_point=_COUNTER),
+        Quantity(kpi="JFI", unit="1", observation_point=_ENDPOINT),
+    ),
+    distributions=(
+        Distribution(
+            kpi="Fabric_FCT",
+            unit="us",
+            observation_point=_ENDPOINT,
+            fractions=(0.5, 0.95, 0.99),
+            of=completion_us,
+        ),
+    ),
+)
+"""Test 8.1, ECN Marking Under Inference Incast."""

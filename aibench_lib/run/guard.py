@@ -1,0 +1,164 @@
+"""The guard: a process of its own that restores the switches when the run's owner is gone.
+
+``ansible-playbook`` runs no ``always`` section after Ctrl-C, and nothing at all after ``kill -9``.  The guard is started
+before the first change, holds the lab's lock for as long as the run lasts, and watches the owner.  If the owner ends and
+the journal says that a switch is still changed, the guard restores it from the journal.  If the guard is killed too,
+``playbooks/restore.yml`` or the next run does the same from the same journal.
+"""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from aibench_lib.errors import AibenchError, LabError
+from aibench_lib.journal import Journal
+from aibench_lib.switch import transaction
+from aibench_lib.switch.target import Target
+
+_READY = "ready"
+
+
+def start(owner: int, run_dir: Path, lock: Path, targets: Sequence[Target]) -> int:
+    """Start the guard of a run and return its process id once it holds the lab's lock.
+
+    Args:
+        owner: Process whose end is the end of the run.
+        run_dir: Folder with the run's journal.
+        lock: The lab's lock file.
+        targets: The switches; passwords travel through a pipe, never on a command line.
+
+    Raises:
+        LabError: Another run holds the lock.
+    """
+    config = {"owner": owner, "run_dir": str(run_dir), "lock": str(lock), "targets": [_plain(t) for t in targets]}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aibench_lib.run.guard"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that Ctrl-C at the terminal does not reach it
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None  # both were asked for
+    process.stdin.write(json.dumps(config))
+    process.stdin.close()
+    answer = process.stdout.readline().strip()
+    process.stdout.close()
+    if answer != _READY:
+        process.wait()
+        raise LabError("controller", answer or "the guard process did not start; the run was not begun")
+    return process.pid
+
+
+def stop(pid: int) -> None:
+    """End the guard of a run that has closed its journal, and wait until the lab's lock is free."""
+    try:
+        descriptor = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([descriptor], [], [], 10)
+    finally:
+        os.close(descriptor)
+
+
+def alive(pid: int | None) -> bool:
+    """Return whether a guard still runs."""
+    if pid is None:
+        return False
+    try:
+        return b"aibench_lib.run.guard" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _plain(target: Target) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(target).items()}
+
+
+class _Closed(Exception):  # noqa: N818 - not an error: the signal that the run is over
+    pass
+
+
+def _close(_signal: int, _frame: FrameType | None) -> None:
+    raise _Closed
+
+
+def main() -> None:
+    """Run the guard; its configuration is JSON on standard input."""
+    config = json.load(sys.stdin)
+    voice = _owner_stderr(config["owner"])
+    lock = _take_lock(Path(config["lock"]), Path(config["run_dir"]).name, config["owner"])
+    signal.signal(signal.SIGTERM, _close)
+    try:
+        owner = os.pidfd_open(config["owner"])
+        print(_READY, flush=True)  # noqa: T201 - the protocol with start()
+        select.select([owner], [], [])
+    except _Closed:
+        return
+    except ProcessLookupError:
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _restore(config, voice)
+    os.close(lock)
+
+
+def _owner_stderr(owner: int) -> int | None:
+    try:
+        return os.open(f"/proc/{owner}/fd/2", os.O_WRONLY | os.O_NOCTTY | os.O_APPEND)
+    except OSError:
+        return None
+
+
+def _take_lock(path: Path, run: str, owner: int) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = path.read_text(encoding="utf-8").strip() or "another run"
+        print(f"{holder} is using this lab (lock {path}); wait for it or stop it", flush=True)  # noqa: T201
+        sys.exit(1)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"run {run} (process {owner})\n".encode())
+    return descriptor
+
+
+def _restore(config: Mapping[str, Any], voice: int | None) -> None:
+    run_dir = Path(config["run_dir"])
+    journal = Journal(run_dir / "journal.jsonl")
+    waiting = set(transaction.unrestored(journal))
+    targets = [Target(**target) for target in config["targets"] if target["host"] in waiting]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        outcomes = list(pool.map(lambda target: _restore_one(target, journal, run_dir), targets))
+    failed = [line for line in outcomes if line is not None]
+    names = ", ".join(target.host for target in targets)
+    if failed:
+        line = f"aibench: run {run_dir.name} was stopped; NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml"
+    else:
+        journal.append("run_closed", status="interrupted")
+        line = f"aibench: run {run_dir.name} was stopped; restored {names or 'nothing, no switch was changed'}"
+    if voice is not None:
+        os.write(voice, f"\n{line}\n".encode())
+
+
+def _restore_one(target: Target, journal: Journal, run_dir: Path) -> str | None:
+    try:
+        transaction.restore(target, journal, run_dir)
+    except AibenchError as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The lab as the inventory describes it: the same records for a simulated and a real one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aibench_lib.errors import SpecError
+from aibench_lib.model import LabKind, Topology
+from aibench_lib.spec import build
+from aibench_lib.switch.target import Target, parse_target
+from aibench_lib.topology import parse_topology
+from aibench_lib.worker.coordinator import Agent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """Switches, workers and the links between them."""
+
+    kind: LabKind
+    instance: str
+    """Names the lab that is there now: a virtual lab that is started again is another one."""
+    isolated: bool
+    """The inventory says so (Section 15)."""
+    topology: Topology
+    switches: Mapping[str, Target]
+    workers: Mapping[str, Agent]
+    pools: Mapping[str, Sequence[str]]
+    """``prefill`` and ``decode``: worker names in inventory order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Worker:
+    port: int
+    ca: str
+    cert: str
+    key: str
+
+
+def parse_lab(inventory: Mapping[str, Any]) -> Lab:
+    """Return the lab of an inventory.
+
+    Args:
+        inventory: ``lab``, ``lab_instance``, ``isolated_lab``, ``topology``, ``groups`` (name -> hosts) and ``hosts``
+            (name -> its variables).
+
+    Raises:
+        SpecError: A key is missing, unknown or of the wrong kind; the message names the host and the key.
+    """
+    kind = inventory["lab"]
+    if kind not in list(LabKind):
+        raise SpecError(f"inventory: lab: {kind!r} is not one of {', '.join(LabKind)}")
+    groups = inventory["groups"]
+    hosts = inventory["hosts"]
+    topology = parse_topology(inventory["topology"], "inventory: topology")
+    for name in topology.switches:
+        if name not in groups.get("switches", ()):
+            raise SpecError(f"inventory: {name} is in topology.switches, but not in the group 'switches'")
+    return Lab(
+        kind=LabKind(kind),
+        instance=inventory["lab_instance"],
+        isolated=inventory.get("isolated_lab") is True,
+        topology=topology,
+        switches={name: parse_target(name, hosts[name]) for name in groups.get("switches", ())},
+        workers={name: _agent(name, hosts[name]) for name in groups.get("workers", ())},
+        pools={pool: tuple(groups.get(pool, ())) for pool in ("prefill", "decode")},
+    )
+
+
+def _agent(name: str, variables: Mapping[str, Any]) -> Agent:
+    if "worker" not in variables:
+        raise SpecError(f"inventory: {name}: worker: missing; a host of the group 'workers' needs it")
+    worker = build(_Worker, variables["worker"], f"inventory: {name}: worker")
+    return Agent(
+        host=name,
+        address=variables.get("ansible_host", name),
+        port=worker.port,
+        ca=Path(worker.ca),
+        cert=Path(worker.cert),
+        key=Path(worker.key),
+    )
+
+
+def lab_instance(state: Path | None) -> str:
+    """Return the name of the lab that is there now: ``permanent``, or a virtual lab's own; empty if it is down.
+
+    Args:
+        state: Folder of a virtual lab's state, None for a lab that is always there.
+    """
+    if state is None:
+        return "permanent"
+    try:
+        return str(json.loads((state / "state.json").read_text(encoding="utf-8"))["lab_instance"])
+    except FileNotFoundError:
+        return ""
+
+
+_HOST_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch", "worker")
+_LAB_KEYS = ("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload")
+
+
+def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str, Any]:
+    """Return plain copies of the variables a run needs, from those of any one host.
+
+    Args:
+        variables: A play host's variables, with ``hostvars`` and ``groups``.
+        state: As for :func:`lab_instance`.
+
+    Raises:
+        SpecError: A variable that every inventory has is missing, or one is spelt almost like a known one.
+    """
+    for key in ("lab", "topology", "profiles"):
+        if key not in variables:
+            raise SpecError(f"inventory: {key}: missing; see inventory/simulated/group_vars/all for an example")
+    groups = {name: [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
+    names = {*groups.get("switches", ()), *groups.get("workers", ())}
+    hostvars = variables["hostvars"]
+    hosts = {name: {key: hostvars[name][key] for key in _HOST_KEYS if key in hostvars[name]} for name in names}
+    found = {key: variables[key] for key in _LAB_KEYS if key in variables}
+    plain: dict[str, Any] = json.loads(json.dumps({**found, "groups": groups, "hosts": hosts}))
+    return {**plain, "lab_instance": lab_instance(state)}

@@ -1,0 +1,186 @@
+"""What a run will do: tests, settings, load points and trials, before anything is touched."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from aibench_lib.catalogue import Benchmark, load_benchmarks, points, settings
+from aibench_lib.errors import SpecError
+from aibench_lib.model import Deviation
+from aibench_lib.procedures import PROCEDURES, Point
+from aibench_lib.spec import build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """How much of the draft a run does; what is None is as the draft says."""
+
+    trials: int | None = None
+    start_jitter_ns: int = 1000
+    """Senders of a simultaneous start post within this time after T0 [ns]."""
+    telemetry_interval_ns: int = 1_000_000_000
+    """Sampling interval of the observed queue, on the lab's clock [ns]."""
+    start_lead_ns: int = 500_000_000
+    """T0 is this long after every worker is connected; must cover a call to all workers [ns]."""
+    fabric_interval_ns: int | None = None
+    """Sampling interval of every other counter; None: 100 times that of the observed queue [ns]."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+                raise ValueError(f"{name}: expected a whole number, found {value!r}")
+        if self.trials == 0 or self.telemetry_interval_ns == 0:
+            raise ValueError("trials and telemetry_interval_ns must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTest:
+    """One test with everything that is to be tried."""
+
+    benchmark: Benchmark
+    settings: tuple[Point, ...]
+    points: tuple[Point, ...]
+    trials: int
+
+    @property
+    def total_trials(self) -> int:
+        """Trials over all settings and points."""
+        return len(self.settings) * len(self.points) * self.trials
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """One trial: its name in the results, its load point and its seed."""
+
+    id: str
+    point: Point
+    number: int
+    """1 for the first trial of the point."""
+    seed: int
+
+
+def choose_profile(name: str, profiles: object) -> Profile:
+    """Return the profile called ``name`` of the inventory's ``profiles``.
+
+    Raises:
+        SpecError: No such profile, or one of its keys is unknown or not a whole number.
+    """
+    if not isinstance(profiles, Mapping) or name not in profiles:
+        known = ", ".join(profiles) if isinstance(profiles, Mapping) else "none"
+        raise SpecError(f"profile: there is no profile {name!r}; the inventory's profiles are: {known}")
+    return build(Profile, profiles[name] or {}, f"inventory: profiles.{name}")
+
+
+def choose_tests(wanted: str | Sequence[str] | None, section: int | None) -> tuple[str, ...]:
+    """Return the ids of the tests to run, in the draft's order.
+
+    Args:
+        wanted: Ids as a list or as ``"8.1,8.2"``; None for every test of the section that this version runs.
+        section: The playbook's section, None for any.
+
+    Raises:
+        SpecError: An id is not in the draft, not of this section, or not runnable yet.
+    """
+    catalogue = load_benchmarks()
+    runnable = [id_ for id_ in catalogue if id_ in PROCEDURES and section in (None, _section(id_))]
+    if wanted is None:
+        return tuple(runnable)
+    ids = [part.strip() for part in wanted.split(",")] if isinstance(wanted, str) else [str(part) for part in wanted]
+    for id_ in ids:
+        if id_ not in catalogue:
+            raise SpecError(f"tests: {id_!r} is no test of the draft; its tests are: {', '.join(catalogue)}")
+        if section is not None and _section(id_) != section:
+            raise SpecError(f"tests: {id_} is not in Section {section}; use the playbook of Section {_section(id_)}")
+        if id_ not in PROCEDURES:
+            raise SpecError(
+                f"tests: {id_} ({catalogue[id_].title}) cannot be run by this version; it runs: {', '.join(PROCEDURES)}"
+            )
+    return tuple(id_ for id_ in catalogue if id_ in ids)
+
+
+def _section(test: str) -> int:
+    return int(test.split(".")[0])
+
+
+def plan_tests(tests: Sequence[str], profile: Profile) -> tuple[PlannedTest, ...]:
+    """Return the settings, points and trials of each test."""
+    catalogue = load_benchmarks()
+    return tuple(
+        PlannedTest(
+            benchmark=catalogue[id_],
+            settings=tuple(settings(catalogue[id_])),
+            points=tuple(points(catalogue[id_])),
+            trials=profile.trials or catalogue[id_].trials,
+        )
+        for id_ in tests
+    )
+
+
+def trials_of_setting(planned: PlannedTest, setting: Point, seed: int) -> Iterator[PlannedTrial]:
+    """Yield the trials of one setting, point by point, each with a seed of its own.
+
+    A trial's seed depends on the run's seed, the test, the setting, the point and the trial's number alone, so that a
+    trial can be repeated by itself.
+    """
+    id_ = planned.benchmark.id
+    at = planned.settings.index(setting)
+    for place, point in enumerate(planned.points):
+        for number in range(1, planned.trials + 1):
+            words = [seed, *(int(part) for part in id_.split(".")), at, place, number]
+            trial_seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
+            yield PlannedTrial(
+                id=f"{id_}-s{at + 1}-p{place + 1}-t{number:03d}", point=point, number=number, seed=trial_seed
+            )
+
+
+def planned_deviations(planned: Sequence[PlannedTest]) -> list[Deviation]:
+    """Return where the plan itself differs from the draft."""
+    return [
+        Deviation(
+            subject=f"Test {test.benchmark.id}: trials per configuration",
+            draft=f"at least {test.benchmark.trials}",
+            here=str(test.trials),
+        )
+        for test in planned
+        if test.trials < test.benchmark.trials
+    ]
+
+
+def steps(planned: Sequence[PlannedTest]) -> list[dict[str, Any]]:
+    """Return what a playbook loops over: one item a test and setting."""
+    return [
+        {
+            "test": test.benchmark.id,
+            "feature": PROCEDURES[test.benchmark.id].feature,
+            "setting": dict(setting),
+            "label": f"Test {test.benchmark.id}, {shown(setting)}",
+        }
+        for test in planned
+        for setting in test.settings
+    ]
+
+
+def said(planned: Sequence[PlannedTest]) -> list[str]:
+    """Return the plan in a line a test."""
+    return [
+        f"Test {test.benchmark.id} {test.benchmark.title}: {len(test.settings)} settings x {len(test.points)} points x "
+        f"{test.trials} trials = {test.total_trials} trials"
+        for test in planned
+    ]
+
+
+def shown(point: Point) -> str:
+    """Return a setting or a load point as ``key=value key=value``."""
+    return " ".join(f"{key}={value}" for key, value in point.items())
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person reads it: ``1:05`` or ``2:03:04``."""
+    whole = math.ceil(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,222 @@
+"""Open a run, find runs that did not end, and close a run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aibench_lib import DRAFT
+from aibench_lib.errors import LabError, SpecError
+from aibench_lib.journal import Journal
+from aibench_lib.model import Deviation, LabKind
+from aibench_lib.run import guard, provenance
+from aibench_lib.run.files import make_private_directory, write_json
+from aibench_lib.run.described import system_of, workload_of
+from aibench_lib.run.lab import Lab, lab_instance, parse_lab
+from aibench_lib.run.plan import (
+    PlannedTest,
+    Profile,
+    choose_profile,
+    choose_tests,
+    plan_tests,
+    planned_deviations,
+    said,
+    steps,
+)
+from aibench_lib.run.summary import summarise, write_values
+from aibench_lib.run.trials import check_sites
+from aibench_lib.switch import transaction
+from aibench_lib.units import NS_PER_US
+
+TERMINOLOGY = "draft-calabria-bmwg-ai-fabric-terminology-01"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of :func:`open_run`."""
+
+    inventory: Mapping[str, Any]
+    """As :func:`aibench_lib.run.lab.read_inventory` returns it."""
+    inventory_dir: Path
+    """Hashed for provenance."""
+    section: int | None
+    tests: str | Sequence[str] | None
+    results: Path
+    """Folder of all runs."""
+    owner: int
+    """Process whose end is the end of the run."""
+
+
+def pending(results: Path, lab_state: Path | None, *, write: bool) -> list[Path]:
+    """Return the folders of runs that ended with switches still changed.
+
+    The journal of a run whose lab no longer exists (a virtual lab that has ended, its switches with it), or that left
+    nothing changed, is closed here.
+
+    Args:
+        results: The results folder.
+        lab_state: State folder of a virtual lab, None for a lab that is always there.
+        write: False to close nothing.
+    """
+    instance = lab_instance(lab_state)
+    found = []
+    for path in sorted(results.glob("*/journal.jsonl")):
+        journal = Journal(path)
+        events = journal.events()
+        if not events or any(event["event"] == "run_closed" for event in events):
+            continue
+        gone = events[0].get("lab_instance") != instance
+        if not gone and transaction.unrestored(journal):
+            found.append(path.parent)
+        elif write and not guard.alive(events[0].get("guard")):
+            journal.append("run_closed", status="lab_gone" if gone else "interrupted")
+    return found
+
+
+def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
+    """Plan a run; unless it is a preview, make its folder, begin its journal and start its guard.
+
+    Returns:
+        ``changed``, ``run_dir``, ``guard``, ``trials``, ``msg`` and ``steps``: one item a setting, with ``test``,
+        ``feature``, ``setting`` and ``label``.
+
+    Raises:
+        SpecError: Something in the inventory or in the request is wrong.
+        LabError: Another run uses the lab, or the folder cannot be written.
+    """
+    inventory = request.inventory
+    lab = parse_lab(inventory)
+    profile = choose_profile(inventory.get("profile", "draft"), inventory["profiles"])
+    planned = plan_tests(choose_tests(request.tests, request.section), profile)
+    total = sum(test.total_trials for test in planned)
+    for test in planned:
+        check_sites(test, lab)
+    opened = {
+        "changed": False,
+        "run_dir": "",
+        "guard": 0,
+        "trials": total,
+        "steps": steps(planned),
+        "msg": said(planned),
+    }
+    if preview:
+        return opened
+    if not lab.isolated:
+        raise SpecError(
+            "inventory: isolated_lab: must be true before anything is sent: Section 15 of the draft allows tests only in "
+            "a lab that is connected to no production network"
+        )
+    run_dir = _make_folders(request.results, planned)
+    guard_pid = guard.start(request.owner, run_dir, request.results / ".lab.lock", tuple(lab.switches.values()))
+    Journal(run_dir / "journal.jsonl").append(
+        "run_opened",
+        run=run_dir.name,
+        lab=str(lab.kind),
+        lab_instance=lab.instance,
+        owner=request.owner,
+        guard=guard_pid,
+        trials=total,
+    )
+    write_json(run_dir / "run.json", _run_json(request, run_dir.name, lab, profile, planned))
+    return {**opened, "changed": True, "run_dir": str(run_dir), "guard": guard_pid}
+
+
+def _make_folders(results: Path, planned: Sequence[PlannedTest]) -> Path:
+    make_private_directory(results)
+    run_dir = results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{'-'.join(test.benchmark.id for test in planned)}"
+    if run_dir.exists():
+        raise LabError("controller", f"{run_dir} is there already; start again in a second")
+    for folder in (run_dir, run_dir / "settings", run_dir / "samples", run_dir / "telemetry"):
+        make_private_directory(folder)
+    return run_dir
+
+
+def _run_json(request: Request, run: str, lab: Lab, profile: Profile, planned: Sequence[PlannedTest]) -> dict[str, Any]:
+    inventory = request.inventory
+    interval_us = profile.telemetry_interval_ns / NS_PER_US
+    return {
+        "run": run,
+        "draft": DRAFT,
+        "terminology": TERMINOLOGY,
+        "lab": str(lab.kind),
+        "profile": inventory.get("profile", "draft"),
+        "seed": profile.seed,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": None,
+        "tests": [test.benchmark.id for test in planned],
+        "trials_planned": sum(test.total_trials for test in planned),
+        "versions": provenance.versions(),
+        "git_commit": provenance.git_commit(Path(__file__).parent),
+        "inventory_sha256": provenance.files_sha256(
+            path for path in request.inventory_dir.rglob("*") if path.is_file()
+        ),
+        "deviations": [asdict(item) for item in _deviations(planned, lab)],
+        "anomalies": [],
+        "telemetry": {
+            "sample_interval_ns": profile.telemetry_interval_ns,
+            "resolution": f"the observed queue is sampled every {interval_us:g} us on the lab's clock",
+        },
+        "system": {**inventory.get("system", {}), **system_of(lab)},
+        "workload": {**inventory.get("workload", {}), **workload_of(planned, profile)},
+    }
+
+
+def _deviations(planned: Sequence[PlannedTest], lab: Lab) -> list[Deviation]:
+    found = planned_deviations(planned)
+    if lab.kind is not LabKind.HARDWARE:
+        found.append(
+            Deviation(
+                subject="Device under test",
+                draft="a leaf switch (DUT-S) in a controlled laboratory",
+                here=f"{lab.kind}: no hardware was measured",
+            )
+        )
+    return found
+
+
+def close_run(run_dir: Path, anomalies: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Write the run's values, close its journal and end its guard; return the run's status.
+
+    A run with a switch that could not be restored stays open: its guard ends, and the next run or
+    ``playbooks/restore.yml`` tries again.
+
+    Raises:
+        LabError: The values cannot be written.
+    """
+    journal = Journal(run_dir / "journal.jsonl")
+    events = journal.events()
+    opened = next(event for event in events if event["event"] == "run_opened")
+    done = [event for event in events if event["event"] == "trial_done"]
+    changed = transaction.unrestored(journal)
+    if changed:
+        status = "not_restored"
+    else:
+        status = "complete" if len(done) == opened["trials"] else "partial"
+    try:
+        write_values(summarise(opened["run"], LabKind(opened["lab"]), done, run_dir / "samples"), run_dir)
+        _finish_run_json(run_dir, events, len(done), anomalies)
+    finally:
+        if not changed:
+            journal.append("run_closed", status=status)
+        guard.stop(opened["guard"])
+    return status
+
+
+def _finish_run_json(
+    run_dir: Path, events: Sequence[Mapping[str, Any]], done: int, anomalies: Sequence[Mapping[str, Any]]
+) -> None:
+    content = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    content["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    content["trials_done"] = done
+    content["discarded"] = [
+        {"trial": event["trial"], "reason": event["reason"]} for event in events if event["event"] == "trial_discarded"
+    ]
+    content["programmed"] = [
+        {key: event[key] for key in ("host", "platform", "feature", "requested", "programmed")}
+        for event in events
+        if event["event"] == "change_applied"
+    ]
+    content["anomalies"] = [*content["anomalies"], *anomalies]
+    write_json(run_dir / "run.json", content)

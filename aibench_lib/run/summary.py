@@ -1,0 +1,132 @@
+"""From the trials of a run to the rows of ``kpis.csv``, ``kpis.json`` and ``kpis.parquet``."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aibench_lib import stats
+from aibench_lib.model import LabKind, Value
+from aibench_lib.procedures import PROCEDURES
+from aibench_lib.procedures.procedure import Distribution, Quantity, defined
+from aibench_lib.run.files import write_json, write_whole
+
+UNDEFINED = "n/a"
+
+
+def summarise(run: str, lab: LabKind, trials: Iterable[Mapping[str, Any]], samples: Path) -> list[Value]:
+    """Return one value a setting, point, KPI and statistic.
+
+    A quantity is averaged over the trials that define it, with a 95 % confidence interval over those trials;
+    percentiles are taken over the transfers of all trials of a point together, never averaged.
+
+    Args:
+        run: Name of the run.
+        lab: What stood behind the wires.
+        trials: The journal's ``trial_done`` events.
+        samples: Folder with one Parquet file a trial.
+    """
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for trial in trials:
+        key = (trial["test"], json.dumps(trial["setting"]), json.dumps(trial["point"]))
+        groups.setdefault(key, []).append(trial)
+    values = []
+    for (test, setting, point), members in groups.items():
+        common = {"run": run, "test": test, "setting": json.loads(setting), "point": json.loads(point), "lab": lab}
+        procedure = PROCEDURES[test]
+        for quantity in procedure.quantities:
+            values.append(_mean(quantity, members, common))
+        for distribution in procedure.distributions:
+            tables = [pq.read_table(samples / f"{member['trial']}.parquet") for member in members]
+            pooled = np.concatenate([distribution.of(table) for table in tables])
+            values.extend(_percentiles(distribution, pooled, common))
+    return values
+
+
+def _mean(quantity: Quantity, trials: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> Value:
+    values = [trial["values"][quantity.kpi] for trial in trials]
+    seen = np.array([value for value in values if value is not None], dtype=np.float64)
+    low, high = stats.mean_confidence_interval(seen) if seen.size else (None, None)
+    return Value(
+        **common,
+        kpi=quantity.kpi,
+        statistic="mean",
+        value=float(seen.mean()) if seen.size else None,
+        unit=quantity.unit,
+        ci_low=low,
+        ci_high=high,
+        n=int(seen.size),
+        observation_point=quantity.observation_point,
+    )
+
+
+def _percentiles(what: Distribution, pooled: np.ndarray, common: Mapping[str, Any]) -> Iterable[Value]:
+    def row(statistic: str, value: float | None, interval: tuple[float | None, float | None]) -> Value:
+        return Value(
+            **common,
+            kpi=what.kpi,
+            statistic=statistic,
+            value=value,
+            unit=what.unit,
+            ci_low=interval[0],
+            ci_high=interval[1],
+            n=int(pooled.size),
+            observation_point=what.observation_point,
+        )
+
+    for fraction in what.fractions:
+        value = defined(lambda fraction=fraction: stats.percentile(pooled, fraction))  # type: ignore[misc] # bound now
+        interval = stats.percentile_confidence_interval(pooled, fraction) if value is not None else (None, None)
+        yield row(f"p{100 * fraction:g}", value, interval)
+    yield row("max", float(pooled.max()) if pooled.size else None, (None, None))
+
+
+def write_values(values: Sequence[Value], folder: Path) -> None:
+    """Write ``kpis.csv``, ``kpis.json`` and ``kpis.parquet`` into a run's folder.
+
+    Raises:
+        LabError: The disk is full or the folder cannot be written.
+    """
+    rows = [_row(value) for value in values]
+    write_json(folder / "kpis.json", rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _SCHEMA.names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: UNDEFINED if value is None else _cell(value) for key, value in row.items()})
+    write_whole(folder / "kpis.csv", lambda stream: stream.write(text.getvalue().encode()))
+    flat = [{**row, "setting": _cell(row["setting"]), "point": _cell(row["point"])} for row in rows]
+    table = pa.Table.from_pylist(flat, schema=_SCHEMA)
+    write_whole(folder / "kpis.parquet", lambda stream: pq.write_table(table, stream))
+
+
+_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("run", "test", "setting", "point", "kpi", "statistic")),
+        ("value", pa.float64()),
+        ("unit", pa.string()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+        ("n", pa.int64()),
+        ("observation_point", pa.string()),
+        ("lab", pa.string()),
+    ]
+)
+
+
+def _row(value: Value) -> dict[str, Any]:
+    row = asdict(value)
+    row["observation_point"] = str(value.observation_point)
+    row["lab"] = str(value.lab)
+    return row
+
+
+def _cell(value: object) -> str:
+    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else str(value)

@@ -1,0 +1,45 @@
+"""Bring the virtual lab up or down, or keep it alive for a process."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from aibench_lib.errors import AibenchError
+from aibench_lib.virtual_lab import daemon
+
+
+class ActionModule(ActionBase):
+    """See ``plugins/modules/aibench_lab.py`` for the options."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the one library call."""
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(
+            {
+                "state": {"choices": ["up", "held", "down"], "default": "up"},
+                "inventory": {"type": "path"},
+                "network": {"type": "str", "default": "127.81"},
+                "state_dir": {"type": "path", "required": True},
+                "holder": {"type": "int"},
+            }
+        )
+        state_dir = Path(str(args["state_dir"])).resolve()
+        try:
+            if args["state"] == "down":
+                return {"changed": daemon.down(state_dir)}
+            if args["state"] == "held":
+                daemon.hold(state_dir, int(args["holder"]))
+                return {"changed": False}
+            was_up = daemon.status(state_dir) is not None
+            lab = daemon.up(
+                Path(str(args["inventory"])).resolve(), state_dir, str(args["network"]), os.getppid(), Display().display
+            )
+        except AibenchError as error:
+            return {"failed": True, "msg": str(error)}
+        return {"changed": not was_up, "lab_instance": lab.lab_instance}

@@ -1,0 +1,53 @@
+"""Open a run, find runs that left switches changed, close a run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from aibench_lib.errors import AibenchError
+from aibench_lib.run import session
+from aibench_lib.run.lab import read_inventory
+
+_SPEC = {
+    "state": {"choices": ["pending", "opened", "closed"], "required": True},
+    "section": {"type": "int"},
+    "tests": {"type": "raw"},
+    "results_dir": {"type": "path"},
+    "run_dir": {"type": "path"},
+    "lab_state": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):
+    """See ``plugins/modules/aibench_run.py`` for the options."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make the one library call of the wanted state."""
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(_SPEC)
+        paths = {key: Path(str(args[key])).resolve() for key in ("results_dir", "run_dir", "lab_state") if args[key]}
+        variables = task_vars or {}
+        try:
+            if args["state"] == "pending":
+                found = session.pending(paths["results_dir"], paths.get("lab_state"), write=not self._task.check_mode)
+                return {"changed": False, "runs": [str(path) for path in found]}
+            if args["state"] == "closed":
+                return {"changed": True, "status": session.close_run(paths["run_dir"])}
+            return session.open_run(
+                session.Request(
+                    inventory=read_inventory(variables, paths.get("lab_state")),
+                    inventory_dir=Path(str(variables["inventory_dir"])),
+                    section=args["section"],
+                    tests=args["tests"],
+                    results=paths["results_dir"],
+                    owner=os.getppid(),
+                ),
+                preview=bool(self._task.check_mode),
+            )
+        except AibenchError as error:
+            return {"failed": True, "msg": str(error)}
