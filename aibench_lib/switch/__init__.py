@@ -1,1 +1,1 @@
-"""switch"""
+"""Switches: the drivers and the transaction that brings every change back."""
