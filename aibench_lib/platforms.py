@@ -95,12 +95,11 @@ class ReadBack:
     """Where the values of a feature stand after they were applied: lines of a CLI, or gNMI paths."""
 
     within: list[str] = field(default_factory=list)
-    """CLI: the enclosing lines, outermost first."""
+    """CLI: the enclosing lines, outermost first.  They and the paths may name options, as in ``{queue}``."""
     lines: list[str] = field(default_factory=list)
     """CLI: regular expressions; a named group is a value, a group without digits reads as true."""
     paths: dict[str, dict[str, str]] = field(default_factory=dict)
-    """gNMI: path -> {value: leaf below it}; below a path with the placeholder ``{interface}`` the value is a mapping
-    interface -> value."""
+    """gNMI: path -> {value: leaf below it}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ class Feature:
     """Keys of the host's ``switch:`` mapping that the template needs."""
     ranges: dict[str, Range]
     always: dict[str, Any] = field(default_factory=dict)
-    """Values the template sets beside the requested ones; text may name options, as in ``{qos_profile}``."""
+    """Values the template sets beside the requested ones."""
     read_back: ReadBack
 
 

@@ -13,7 +13,7 @@ from pygnmi.client import gNMIclient, gNMIException
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.platforms import Platform
-from aibench_lib.switch.setting import INTERFACE, Setting
+from aibench_lib.switch.setting import Setting
 from aibench_lib.switch.target import Target
 
 CONNECT_SECONDS = 5
@@ -71,17 +71,10 @@ class GnmiSwitch:
 
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the configuration has them."""
-        options = self._target.options
         found: dict[str, Any] = {}
-        for path, leaves in setting.facts.read_back.paths.items():
-            for name, leaf in leaves.items():
-                if INTERFACE in path:
-                    found[name] = {
-                        interface: _number(self._get(f"{path.format(**options, interface=interface)}/{leaf}"))
-                        for interface in options["interfaces"]
-                    }
-                else:
-                    found[name] = _number(self._get(f"{path.format(**options)}/{leaf}"))
+        for place, leaves in setting.facts.read_back.paths.items():
+            path = place.format(**self._target.options)
+            found.update({name: _number(self._get(f"{path}/{leaf}")) for name, leaf in leaves.items()})
         return found
 
     def apply(self, rendered: str) -> None:

@@ -1,0 +1,96 @@
+"""Action of the module ``aibench_setting``: one call into the library, in the controller's process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+# The main process imports this file once, so that its forks need not import netmiko and gRPC each.
+from aibench_lib.errors import AibenchError, SpecError
+from aibench_lib.journal import Journal
+from aibench_lib.switch import transaction
+from aibench_lib.switch.target import Target, parse_target
+
+TARGET_VARIABLES = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch")
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["applied", "restored"], "default": "applied"},
+    "feature": {"type": "str"},
+    "values": {"type": "dict"},
+    "run_dir": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible ships no types
+    """Apply a switch setting, or bring the switch back to what it was before the run."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Do the task; whatever the switch does is a failure and never "unreachable", so that ``always`` runs."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            argument_spec=ARGUMENTS, required_if=[("state", "applied", ("feature", "values"))]
+        )
+        variables = task_vars or {}
+        try:
+            target = parse_target(
+                variables["inventory_hostname"],
+                {
+                    name: _plain(self._templar.template(variables[name]))
+                    for name in TARGET_VARIABLES
+                    if name in variables
+                },
+            )
+            return result | self._transact(target, _plain(arguments))
+        except AibenchError as error:
+            return result | {"failed": True, "msg": str(error)}
+
+    def _transact(self, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments["state"] == "restored":
+            return self._restore(target, *_run(arguments))
+        feature, values = arguments["feature"], arguments["values"]
+        if self._task.check_mode:
+            change = transaction.preview(target, feature, values)
+        else:
+            change = transaction.apply(target, feature, values, *_run(arguments))
+        return {
+            "changed": change.changed,
+            "requested": dict(change.requested),
+            "programmed": dict(change.programmed),
+            "diff": _difference(f"{target.host}: {feature}", change.before, change.after),
+        }
+
+    def _restore(self, target: Target, journal: Journal, run_dir: Path) -> dict[str, Any]:
+        do = transaction.preview_restore if self._task.check_mode else transaction.restore
+        restored = do(target, journal, run_dir)
+        return {
+            "changed": restored.changed,
+            "diff": _difference(f"{target.host}: configuration", restored.before, restored.after),
+        }
+
+
+def _run(arguments: Mapping[str, Any]) -> tuple[Journal, Path]:
+    if not arguments["run_dir"]:
+        raise SpecError("run_dir: missing; the journal and the snapshots are kept there")
+    run_dir = Path(arguments["run_dir"])
+    return Journal(run_dir / "journal.jsonl"), run_dir
+
+
+def _difference(what: str, before: str, after: str) -> dict[str, str]:
+    return {"before": before, "after": after, "before_header": f"{what} before", "after_header": f"{what} after"}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the tags that Ansible attaches: the library knows Python's own types alone."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(member) for member in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value

@@ -1,0 +1,90 @@
+"""Documentation of ``aibench_setting``; the work is done by the action plugin of the same name."""
+
+DOCUMENTATION = r"""
+module: aibench_setting
+short_description: Apply a setting to a switch under test, and bring the switch back
+description:
+  - Applies one feature, such as the ECN thresholds, to a switch over SSH or gNMI, whichever its platform speaks.
+  - Before the first change of a run the switch's configuration is saved in I(run_dir) and journalled. With
+    I(state=restored) the switch is brought back from there, and an empty difference has to prove it.
+  - A setting that is already there is not sent again.
+  - Values outside the platform's range are refused before anything is sent, with the limits.
+  - Every value is read back; the switch's own values are returned in C(programmed), also where it rounded.
+  - The switch is named by the inventory; the variables C(ansible_host), C(ansible_user) and C(ansible_password),
+    optionally C(ansible_port), and the mapping C(switch) must be set. C(switch) holds C(platform) (a folder of
+    C(templates/)), C(known_hosts) (SSH), C(gnmi_port) and C(ca) (gNMI), and the platform's own options, which its
+    C(platform.yml) lists.
+  - Runs on the controller; the switch needs neither Python nor an agent.
+options:
+  state:
+    description:
+      - C(applied) makes the switch take the setting.
+      - C(restored) brings the switch back to what it was before the run. A switch the run never changed is left alone.
+    type: str
+    choices: [applied, restored]
+    default: applied
+  feature:
+    description: What to set, such as C(ecn). Required with I(state=applied).
+    type: str
+  values:
+    description:
+      - The values of the feature, whole numbers in the unit their name ends with. Required with I(state=applied).
+      - C(ecn) takes C(ecn_threshold_bytes), a step at which marking starts with 100 %, or C(kmin_bytes), C(kmax_bytes)
+        and C(probability_percent).
+    type: dict
+  run_dir:
+    description: The run's folder, with its journal. Required unless in check mode with I(state=applied).
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: Reads the switch and writes nothing, neither there nor in I(run_dir).
+  diff_mode:
+    support: full
+author:
+  - The aibench authors (@aibench)
+"""
+
+EXAMPLES = r"""
+- name: Mark from 100 KB of queue on
+  aibench_setting:
+    feature: ecn
+    values:
+      ecn_threshold_bytes: 100000
+    run_dir: "{{ run_dir }}"
+
+- name: Mark with a slope
+  aibench_setting:
+    feature: ecn
+    values:
+      kmin_bytes: 100000
+      kmax_bytes: 500000
+      probability_percent: 20
+    run_dir: "{{ run_dir }}"
+
+- name: Bring the switch back
+  aibench_setting:
+    state: restored
+    run_dir: "{{ run_dir }}"
+"""
+
+RETURN = r"""
+requested:
+  description: What was asked for, in the platform's values, with what its template always sets.
+  returned: with state=applied
+  type: dict
+  sample: {"kmin_bytes": 100000, "kmax_bytes": 100000, "probability_percent": 100, "count": true}
+programmed:
+  description: The same values as read back from the switch; in check mode, what the switch has now.
+  returned: with state=applied
+  type: dict
+  sample: {"kmin_bytes": 100000, "kmax_bytes": 100000, "probability_percent": 100, "count": true}
+diff:
+  description: The change, or with state=restored the way back.
+  returned: always
+  type: dict
+msg:
+  description: What went wrong, where, and what to do.
+  returned: on failure
+  type: str
+"""
