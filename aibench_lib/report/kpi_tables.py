@@ -1,0 +1,177 @@
+"""The KPI summary of one test: a row a setting and point, a column a KPI and statistic."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aibench_lib.model import ObservationPoint, Value
+from aibench_lib.report.numbers import UNDEFINED, decimals, interval, label, number, quantity
+from aibench_lib.units import KB
+
+OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
+    ObservationPoint.DUT_BOUNDARY: "(a) DUT boundary",
+    ObservationPoint.DUT_COUNTER: "(b) DUT counter",
+    ObservationPoint.ENDPOINT: "(c) endpoint software",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiColumn:
+    """What the cells below have in common."""
+
+    kpi: str
+    statistic: str
+    unit: str
+    observation_point: str
+    places: int
+    """Decimals of every value in the column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiCell:
+    """One value as printed."""
+
+    value: str
+    interval: str
+    """The 95 % confidence interval, empty where it is not defined."""
+    n: str
+    """What the value stands on, where it differs from the row's; else empty."""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.value, self.interval, self.n and f"(n={self.n})") if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiRow:
+    """One point of the load."""
+
+    point: tuple[str, ...]
+    n: str
+    """Trials behind the means, and samples behind the percentiles where the table has any."""
+    cells: tuple[KpiCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiGroup:
+    """The points of one setting."""
+
+    setting: tuple[str, ...]
+    rows: tuple[KpiRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiTable:
+    """All KPIs of one test.
+
+    Draft: Section 14, Table 9 (KPI Summary Table).
+    """
+
+    test: str
+    setting_labels: tuple[str, ...]
+    point_labels: tuple[str, ...]
+    constants: tuple[tuple[str, str], ...]
+    """Parts of the load that are the same at every point."""
+    columns: tuple[KpiColumn, ...]
+    groups: tuple[KpiGroup, ...]
+    n_label: str
+    """What the rows' n counts."""
+
+    @property
+    def headings(self) -> tuple[tuple[str, tuple[KpiColumn, ...]], ...]:
+        """The columns of each KPI, under its name."""
+        names = dict.fromkeys(column.kpi for column in self.columns)
+        return tuple((name, tuple(column for column in self.columns if column.kpi == name)) for name in names)
+
+
+def summarise(values: Iterable[Value], test: str) -> KpiTable:
+    """Return the KPI table of one test; rows and columns keep the order of ``values``, sizes are in KB."""
+    own = [_in_kb(value) for value in values if value.test == test]
+    columns = _columns(own)
+    points = [value.point for value in own]
+    varying, constant = _split(points)
+    setting_keys = tuple(dict.fromkeys(key for value in own for key in value.setting))
+    groups = []
+    for setting in _distinct(value.setting for value in own):
+        of_setting = [value for value in own if value.setting == setting]
+        rows = tuple(_row(of_setting, point, varying, columns) for point in _distinct(v.point for v in of_setting))
+        names = tuple(quantity(key, setting.get(key, UNDEFINED)) for key in setting_keys)
+        groups.append(KpiGroup(setting=names, rows=rows))
+    return KpiTable(
+        test=test,
+        setting_labels=tuple(label(key) for key in setting_keys),
+        point_labels=tuple(label(key) for key in varying),
+        constants=tuple((label(key), quantity(key, points[0][key])) for key in constant),
+        columns=columns,
+        groups=tuple(groups),
+        n_label="n trials / samples" if any(_is_of_samples(value) for value in own) else "n trials",
+    )
+
+
+def _in_kb(value: Value) -> Value:
+    if value.unit != "bytes":
+        return value
+    mean, low, high = (None if part is None else part / KB for part in (value.value, value.ci_low, value.ci_high))
+    return dataclasses.replace(value, value=mean, ci_low=low, ci_high=high, unit="KB")
+
+
+def _columns(values: Sequence[Value]) -> tuple[KpiColumn, ...]:
+    columns: dict[tuple[str, str], list[Value]] = {}
+    for value in values:
+        columns.setdefault((value.kpi, value.statistic), []).append(value)
+    return tuple(
+        KpiColumn(
+            kpi=kpi,
+            statistic=statistic,
+            unit="" if column[0].unit == "1" else column[0].unit,
+            observation_point=OBSERVATION_POINTS[column[0].observation_point],
+            places=decimals(value.value for value in column),
+        )
+        for (kpi, statistic), column in columns.items()
+    )
+
+
+def _row(
+    values: Sequence[Value], point: Mapping[str, Any], keys: Sequence[str], columns: Sequence[KpiColumn]
+) -> KpiRow:
+    own = {(value.kpi, value.statistic): value for value in values if value.point == point}
+    trials = max((value.n for value in own.values() if not _is_of_samples(value)), default=0)
+    samples = max((value.n for value in own.values() if _is_of_samples(value)), default=0)
+    cells = []
+    for column in columns:
+        value = own.get((column.kpi, column.statistic))
+        cells.append(_cell(value, column.places, trials, samples))
+    return KpiRow(
+        point=tuple(quantity(key, point.get(key, UNDEFINED)) for key in keys),
+        n=f"{trials:,} / {samples:,}" if samples else f"{trials:,}",
+        cells=tuple(cells),
+    )
+
+
+def _cell(value: Value | None, places: int, trials: int, samples: int) -> KpiCell:
+    if value is None:
+        return KpiCell(value=UNDEFINED, interval="", n="")
+    expected = samples if _is_of_samples(value) else trials
+    return KpiCell(
+        value=number(value.value, places),
+        interval=interval(value.ci_low, value.ci_high, places),
+        n="" if value.n == expected else f"{value.n:,}",
+    )
+
+
+def _is_of_samples(value: Value) -> bool:
+    return value.statistic != "mean"
+
+
+def _split(points: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys whose values vary over the points, and those whose values do not."""
+    keys = dict.fromkeys(key for point in points for key in point)
+    constant = tuple(key for key in keys if all(key in point and point[key] == points[0][key] for point in points))
+    if len(constant) == len(keys):
+        return constant, ()
+    return tuple(key for key in keys if key not in constant), constant
+
+
+def _distinct(mappings: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return list({json.dumps(mapping, sort_keys=True): mapping for mapping in mappings}.values())

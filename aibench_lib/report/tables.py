@@ -1,0 +1,14 @@
+"""A table as the report prints it: text in rows, under a caption."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A captioned table of text."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[int, ...] = ()
+    """The columns that hold numbers, set flush right."""

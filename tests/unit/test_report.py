@@ -1,0 +1,401 @@
+"""The report of a synthetic run: every number here comes from a formula in this file, none from a lab."""
+
+import csv
+import dataclasses
+import json
+import math
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from aibench_lib.errors import LabError, SpecError
+from aibench_lib.model import Value
+from aibench_lib.report import kpi_table, write_report
+from aibench_lib.report.numbers import decimals, interval, label, number, quantity, size
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
+START_NS = 1_795_497_753_000_000_000
+COLUMNS = [field.name for field in dataclasses.fields(Value)]
+LINE_RATE_GBYTES = 50.0
+BLOCK_BYTES = 16_000_000
+
+SYSTEM = {
+    "Fabric": {"topology": "2-tier Clos", "link speed": "400 Gb/s", "links": "41"},
+    "Switches": {"leaf1": "arista_eos, 4.32.0F (simulated)", "spine1": "nokia_srlinux, 24.10.1 (simulated)"},
+    "Hosts": {"prefill workers": "32", "decode workers": "5", "NIC firmware": "not applicable: no NIC is simulated"},
+    "Model": {"model name": "not applicable: blocks of fixed size are offered, no model runs"},
+    "Simulation": {"mtu_bytes": 4096, "propagation_ns": 1000, "dcqcn": "nvidia-default"},
+}
+WORKLOAD = {
+    "pattern": "incast",
+    "message_bytes": BLOCK_BYTES,
+    "prefill_workers": [2, 4, 8, 16, 32],
+    "start_jitter_ns": 500,
+}
+
+
+def write_results(
+    path, thresholds=(100_000, 500_000, 1_000_000, 5_000_000), degrees=(2, 4, 8, 16, 32), trials=3, **changes
+):
+    """Write a results directory of Test 8.1 with smooth made-up curves."""
+    for folder in ("samples", "telemetry"):
+        (path / folder).mkdir(parents=True)
+    write_kpis(path / "kpis.csv", thresholds, degrees, trials)
+    planned = len(thresholds) * len(degrees) * trials
+    now_ns, queue = START_NS, []
+    for threshold in thresholds:
+        for degree in degrees:
+            for trial in range(trials):
+                now_ns = write_trial(path, threshold, degree, trial, now_ns, queue)
+    names = ("time_ns", "switch", "interface", "queue", "depth_bytes")
+    pq.write_table(
+        pa.table(dict(zip(names, zip(*queue, strict=True), strict=True))), path / "telemetry/queue-000000.parquet"
+    )
+    run = {
+        "run": "20261124-052233-8.1",
+        "draft": "draft-calabria-bmwg-ai-fabric-inference-bench-01",
+        "terminology": "draft-calabria-bmwg-ai-fabric-terminology-01",
+        "lab": "simulated",
+        "profile": "quick",
+        "seed": 1,
+        "started": "2026-11-24T05:22:33Z",
+        "finished": "2026-11-24T05:23:20Z",
+        "versions": {"aibench": "0.1.0", "python": "3.11.2", "ansible-core": "2.19.3"},
+        "git_commit": None,
+        "inventory_sha256": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+        "tests": ["8.1"],
+        "trials_planned": planned,
+        "trials_done": planned,
+        "discarded": [],
+        "deviations": [{"subject": "trials", "draft": "at least 20 per configuration", "here": f"{trials}"}],
+        "anomalies": [],
+        "programmed": [
+            {
+                "host": "leaf1",
+                "platform": "arista_eos",
+                "feature": "ecn",
+                "requested": {"minimum_bytes": threshold, "maximum_bytes": threshold},
+                "programmed": {"minimum_bytes": threshold, "maximum_bytes": threshold + threshold % 256},
+            }
+            for threshold in thresholds
+        ],
+        "rendered_sha256": {"leaf1": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"},
+        "system": SYSTEM,
+        "workload": WORKLOAD,
+        "telemetry": {"sample_interval_ns": 10_000, "resolution": "every 10 us of lab time"},
+        **changes,
+    }
+    (path / "run.json").write_text(json.dumps(run))
+    return path
+
+
+def write_kpis(path, thresholds, degrees, trials):
+    with path.open("w", newline="") as file:
+        rows = csv.DictWriter(file, COLUMNS)
+        rows.writeheader()
+        for threshold in thresholds:
+            for degree in degrees:
+                rows.writerows(kpi_rows(threshold, degree, trials))
+
+
+def kpi_rows(threshold, degree, trials):
+    marking = 100 * (1 - 1 / degree) * math.exp(-threshold / (degree * 500_000))
+    marked = degree > 2 or threshold < 5_000_000
+    goodput = LINE_RATE_GBYTES * (1 - 0.12 * math.exp(-threshold / 400_000) * (1 - 1 / degree))
+    time_us = degree * BLOCK_BYTES / goodput / 1000
+    means = [
+        ("ECN_marking_rate", marking, "%", "dut_counter"),
+        ("marking_onset", threshold / (degree - 1) / 50_000 + 3 if marked else None, "us", "dut_counter"),
+        ("queue_depth_at_onset", threshold + 4158 * degree if marked else None, "bytes", "dut_counter"),
+        ("Fabric_Goodput", goodput, "GB/s", "endpoint"),
+        ("Buffer_utilization", min(99.0, 1.3 * degree), "%", "dut_counter"),
+        ("Packet_drop_rate", max(0.0, degree - 16) * 0.7, "ppm", "dut_counter"),
+    ]
+    percentiles = [("p50", 0.94), ("p95", 0.99), ("p99", 0.998), ("max", 1.0)]
+    rows = [(kpi, "mean", value, unit, trials, point) for kpi, value, unit, point in means]
+    rows += [("Fabric_FCT", name, time_us * part, "us", trials * degree, "endpoint") for name, part in percentiles]
+    rows += [("JFI", "mean", 1 - 0.0005 * degree, "1", trials, "endpoint")]
+    for kpi, statistic, value, unit, n, point in rows:
+        bounds = value is not None and statistic != "max"
+        yield {
+            "run": "20261124-052233-8.1",
+            "test": "8.1",
+            "setting": json.dumps({"ecn_threshold_bytes": threshold}),
+            "point": json.dumps({"message_bytes": BLOCK_BYTES, "prefill_workers": degree}),
+            "kpi": kpi,
+            "statistic": statistic,
+            "value": "n/a" if value is None else value,
+            "unit": unit,
+            "ci_low": value * 0.98 if bounds else "",
+            "ci_high": value * 1.02 if bounds else "",
+            "n": n,
+            "observation_point": point,
+            "lab": "simulated",
+        }
+
+
+def write_trial(path, threshold, degree, trial, t0_ns, queue):
+    """Append the queue's samples of one trial to ``queue``, write its transfers, and return when the next may start."""
+    end_ns = t0_ns + degree * 330_000
+    for sample in range(0, end_ns - t0_ns, 10_000):
+        burst = degree * 300_000 * math.exp(-((sample / 60_000 - 1) ** 2))
+        steady = threshold * (1 + 0.3 * math.sin(sample / 40_000))
+        queue.append((t0_ns + sample, "leaf1", "Ethernet33", "3", int(burst + steady)))
+        queue.append((t0_ns + sample, "spine1", "ethernet-1/1", "3", 0))
+    scale = 320_000 * degree * (1 + 0.02 * math.exp(-threshold / 800_000))
+    spread = [(1 - 0.1 * math.cos(sender + trial)) * scale for sender in range(degree)]
+    columns = {
+        "host": [f"prefill{sender + 1:02}" for sender in range(degree)],
+        "posted_ns": [t0_ns] * degree,
+        "completed_ns": [t0_ns + int(value) for value in spread],
+        "status": ["ok"] * degree,
+    }
+    metadata = {
+        "trial": f"8.1-{threshold}-{degree}-{trial + 1}",
+        "setting": json.dumps({"ecn_threshold_bytes": threshold}),
+        "point": json.dumps({"message_bytes": BLOCK_BYTES, "prefill_workers": degree}),
+        "t0_ns": str(t0_ns),
+        "t_end_ns": str(end_ns),
+    }
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    pq.write_table(table, path / "samples" / f"{metadata['trial']}.parquet")
+    return end_ns + 1_000_000
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, where ids stand, and which tags are open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.ids, self.headings, self.captions, self.tables, self.drawings = [], [], [], 0, 0, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.references += [values[key] for key in ("src", "href", "xlink:href", "data", "action") if key in values]
+        self.ids += [values["id"]] if "id" in values else []
+        self.headings += [int(tag[1])] if re.fullmatch("h[1-6]", tag) else []
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        if values.get("role") == "img":
+            self.drawings.append(values.get("aria-label", ""))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = write_results(tmp_path_factory.mktemp("run"), (100_000, 5_000_000), (2, 32), 2)
+    assert write_report(path) == path / "report.html"
+    return path
+
+
+@pytest.fixture(scope="module")
+def html(results):
+    return (results / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_the_markdown_report_is_the_golden_one(results):
+    assert (results / "report.md").read_text() == GOLDEN.read_text(), f"if this is meant, copy report.md to {GOLDEN}"
+
+
+def test_the_same_results_give_the_same_bytes(results, html):
+    write_report(results)
+    assert (results / "report.html").read_text() == html
+
+
+def test_the_page_refers_to_nothing_outside_the_results_directory(html, page, results):
+    for reference in page.references:
+        assert reference.startswith("#") or (results / reference).exists(), reference
+    assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)]*)", html))
+    assert "@import" not in html
+    assert "<script" not in html
+
+
+def test_every_anchor_exists_once(page):
+    assert len(page.ids) == len(set(page.ids))
+    assert {reference[1:] for reference in page.references if reference.startswith("#")} <= set(page.ids)
+
+
+def test_headings_descend_one_level_at_a_time(page):
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(below <= above + 1 for above, below in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_every_table_has_a_caption_and_every_figure_a_description(page):
+    assert page.tables == page.captions
+    assert len(page.drawings) == 3
+    assert all(len(text) > 100 for text in page.drawings)
+
+
+def test_an_undefined_value_is_printed_as_such_and_not_as_zero(results, html):
+    row = next(line for line in (results / "report.md").read_text().splitlines() if line.startswith("| 5 MB | 2 |"))
+    assert [cell.strip() for cell in row.split("|")][5:7] == ["n/a", "n/a"]
+    assert html.count(">n/a") == 2
+    assert "n/a" in kpi_table(results)
+
+
+def test_the_lab_is_named_at_every_number(results, html):
+    sentence = "simulated: no hardware was measured"
+    figures = html.count("<figure>")
+    assert html.count(sentence) >= 3 + 2 * figures
+    assert all(sentence in svg for svg in re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert sentence in (results / "report.md").read_text()
+    assert kpi_table(results).startswith("Test 8.1 (simulated: ")
+
+
+def test_no_verdict_is_given(results, html):
+    words = re.compile(r"\b(pass|passed|fail|failed|verdict|target)\b", re.IGNORECASE)
+    for text in (html, (results / "report.md").read_text(), kpi_table(results)):
+        assert not words.search(text)
+
+
+def test_a_health_indicator_without_data_says_why(html):
+    assert html.count("not measured in this run: ") == 7
+
+
+def test_a_measured_health_indicator_is_printed(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1)
+    with (path / "kpis.csv").open("a") as file:
+        file.write("r,8.1,{},{},CRC Error Count,max,3,frames,,,1,dut_counter,simulated\n")
+    write_report(path)
+    assert "| CRC Error Count | 3.000 frames (max, n=1, (b) DUT counter) |" in (path / "report.md").read_text()
+
+
+def test_discarded_trials_and_anomalies_are_listed_with_their_reason(tmp_path):
+    discarded = [{"trial": "8.1-100000-2-1", "reason": "gap of 40 us in <leaf1> | telemetry"}]
+    anomalies = [{"text": "peak only once", "where": {"ecn_threshold_bytes": 100_000}}]
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1, discarded=discarded, anomalies=anomalies)
+    html = write_report(path).read_text()
+    assert "gap of 40 us in &lt;leaf1&gt; | telemetry" in html
+    assert "ECN threshold 100 KB" in html
+    assert "gap of 40 us in &lt;leaf1> \\| telemetry" in (path / "report.md").read_text()
+    assert "1 was discarded" in html
+
+
+def test_no_discarded_trial_is_said_in_words(html):
+    assert "None discarded." in html
+
+
+def test_a_setting_the_device_rounded_is_shown_beside_the_requested_one(results):
+    report = (results / "report.md").read_text()
+    assert "| leaf1 | arista\\_eos | ecn | maximum | 100 KB | 100.16 KB | no |" in report
+    assert "| leaf1 | arista\\_eos | ecn | minimum | 100 KB | 100 KB | yes |" in report
+
+
+def test_a_value_that_stands_on_fewer_trials_than_its_row_says_so(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 3)
+    text = (path / "kpis.csv").read_text()
+    (path / "kpis.csv").write_text(re.sub(r"(marking_onset,.*),3,dut_counter", r"\1,2,dut_counter", text))
+    write_report(path)
+    row = next(
+        line for line in (path / "report.md").read_text().splitlines() if line.startswith("| 100 KB | 2 | 3 / 6 |")
+    )
+    assert row.count("(n=") == 1
+    assert row.split("|")[5].strip().endswith("(n=2)")
+
+
+def test_a_run_without_samples_and_telemetry_has_the_figures_its_values_allow(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (2, 4), 1)
+    for file in (*path.glob("samples/*"), *path.glob("telemetry/*")):
+        file.unlink()
+    assert len(Page(write_report(path).read_text()).drawings) == 1
+
+
+def test_the_terminal_table_fits_110_columns_of_ascii(tmp_path):
+    table = kpi_table(write_results(tmp_path / "run", trials=1))
+    assert table.isascii()
+    assert max(map(len, table.splitlines())) <= 110
+    assert table.count("ECN threshold") == 4
+
+
+@pytest.mark.parametrize("name", ["kpis.csv", "run.json"])
+def test_a_missing_file_is_one_clear_line(tmp_path, name):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1)
+    (path / name).unlink()
+    with pytest.raises(SpecError, match=f"^{path / name}: no such file; [^\n]*$"):
+        write_report(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"lab": "imagined"}, "run.json: lab: 'imagined' is none of simulated"), ({}, "run.json: run: missing")],
+)
+def test_a_wrong_run_file_is_one_clear_line(tmp_path, change, message):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1, **change)
+    if not change:
+        (path / "run.json").write_text("{}")
+    with pytest.raises(SpecError, match=message):
+        kpi_table(path)
+
+
+def test_a_value_that_is_no_number_names_its_line(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1)
+    lines = (path / "kpis.csv").read_text().splitlines()
+    lines[3] = lines[3].replace("dut_counter", "somewhere")
+    (path / "kpis.csv").write_text("\n".join(lines))
+    with pytest.raises(SpecError, match=r"kpis\.csv: line 4: .*somewhere"):
+        kpi_table(path)
+
+
+def test_a_report_that_cannot_be_written_leaves_no_part_of_it(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1)
+    (path / "report.md").mkdir()
+    with pytest.raises(LabError, match=r"cannot write .*report\.md: "):
+        write_report(path)
+    assert not list(path.glob(".report*"))
+
+
+def test_importing_the_report_does_not_import_matplotlib():
+    code = "import aibench_lib.report, sys; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "places"), [([0.12345], 4), ([1.5, None], 3), ([48.7, 0.1], 2), ([99_999.0], 0), ([], 4), ([None], 4)]
+)
+def test_the_largest_value_of_a_column_gets_four_significant_digits(values, places):
+    assert decimals(values) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (None, 2, "n/a"),
+        (0.0, 3, "0"),
+        (12345.6, 0, "12,346"),
+        (0.001, 2, "<0.01"),
+        (-0.001, 2, ">-0.01"),
+        (48.7, 2, "48.70"),
+    ],
+)
+def test_numbers_are_printed_as_read_by_a_person(value, places, text):
+    assert number(value, places) == text
+
+
+def test_an_interval_needs_both_bounds():
+    assert interval(1.0, 2.0, 1) == "[1.0, 2.0]"
+    assert interval(None, 2.0, 1) == ""
+
+
+def test_keys_become_words_and_their_values_get_the_unit():
+    assert label("ecn_threshold_bytes") == "ECN threshold"
+    assert quantity("link_bps", 400_000_000_000) == "400 Gb/s"
+    assert quantity("prefill_workers", 1024) == "1,024"
+    assert quantity("mode", "fast") == "fast"
+    assert [size(value) for value in (100_000, 5_000_000, 16_777_217, 512)] == [
+        "100 KB",
+        "5 MB",
+        "16,777,217 bytes",
+        "512 bytes",
+    ]
