@@ -67,7 +67,7 @@ class CliSwitch:
         """Return the running configuration."""
         with self._translated(self._cli.running_config):
             output = str(self._connection.send_command(self._cli.running_config, read_timeout=READ_SECONDS))
-        self._check(self._cli.running_config, output)
+        self._check(self._cli.running_config, output, f"check what {self._target.username!r} may do")
         return "\n".join(line.rstrip() for line in output.splitlines()) + "\n"
 
     def comparable(self, config: str) -> list[str]:
@@ -114,14 +114,12 @@ class CliSwitch:
                     [line], enter_config_mode=False, exit_config_mode=False, read_timeout=READ_SECONDS
                 )
             )
-        self._check(line, output)
+        self._check(line, output, f"nothing was committed; compare templates/{self._target.platform} with its software")
 
-    def _check(self, command: str, output: str) -> None:
+    def _check(self, command: str, output: str, advice: str) -> None:
         refusal = re.search(self._cli.error_pattern, output, flags=re.MULTILINE)
         if refusal:
-            raise LabError(
-                self._target.host, f"refused {command.strip()!r}: {refusal.group().strip()}; nothing was committed"
-            )
+            raise LabError(self._target.host, f"refused {command.strip()!r}: {refusal.group().strip()}; {advice}")
 
     @contextmanager
     def _translated(self, command: str) -> Iterator[None]:
@@ -155,7 +153,7 @@ class CliSwitch:
             )
         if "not found in known_hosts" in str(cause):
             return f"the SSH host key of {self._place} is not in {known_hosts}; add it (ssh-keyscan) and compare it"
-        reason = " ".join(str(cause or error).split())
+        reason = (isinstance(cause, OSError) and cause.strerror) or " ".join(str(cause or error).split())
         return (
             f"unreachable at {self._place} over SSH: {reason}; check ansible_host, ansible_port "
             "and the management network"

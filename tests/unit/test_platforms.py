@@ -1,0 +1,136 @@
+"""Platforms are data: what a platform.yml may say, and what it may not."""
+
+import shutil
+
+import pytest
+import yaml
+
+from aibench_lib.errors import SpecError
+from aibench_lib.platforms import TEMPLATES, Range, Source, load_platform, platform_names
+
+FIELDS = {
+    "queue": {
+        "transmit_packets",
+        "transmit_bytes",
+        "ecn_marked_packets",
+        "dropped_packets",
+        "depth_bytes",
+        "peak_bytes",
+    },
+    "interface": {
+        "in_bytes",
+        "out_bytes",
+        "in_packets",
+        "out_packets",
+        "in_discards",
+        "out_discards",
+        "oper_up",
+    },
+    "buffer": {"used_bytes", "free_bytes", "reserved_bytes"},
+}
+
+
+@pytest.fixture(params=platform_names())
+def platform(request):
+    return load_platform(request.param)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the EOS platform, and a function that writes a changed platform.yml into it."""
+    shutil.copytree(TEMPLATES / "arista_eos", tmp_path / "arista_eos")
+    path = tmp_path / "arista_eos" / "platform.yml"
+    content = yaml.safe_load(path.read_text())
+
+    def write(change):
+        change(content)
+        path.write_text(yaml.safe_dump(content))
+        return load_platform("arista_eos", tmp_path)
+
+    return write
+
+
+def test_there_are_platforms_of_both_transports():
+    assert {load_platform(name).transport for name in platform_names()} == {"netmiko", "gnmi"}
+
+
+def test_an_unknown_platform_is_answered_with_those_there_are():
+    with pytest.raises(SpecError, match=r"platform 'arista': .*known: arista_eos, nokia_srlinux"):
+        load_platform("arista")
+
+
+def test_telemetry_becomes_the_fields_that_the_kpis_read(platform):
+    for entry in platform.telemetry:
+        assert set(entry.leaves.values()) <= FIELDS[entry.measurement]
+        assert set(entry.true_when) <= set(entry.leaves.values())
+
+
+def test_every_queue_record_is_tagged_with_its_port_and_queue(platform):
+    for entry in platform.telemetry:
+        if entry.measurement == "queue":
+            tags = {name for name in ("interface", "queue") if "{" + name + "}" in entry.path}
+            assert tags | set(entry.tag_leaves.values()) == {"interface", "queue"}
+
+
+def test_depth_marks_and_drops_of_a_queue_are_streamed(platform):
+    fields = {name for entry in platform.telemetry if entry.measurement == "queue" for name in entry.leaves.values()}
+    assert fields >= {"depth_bytes", "ecn_marked_packets", "dropped_packets", "transmit_packets"}
+
+
+def test_every_group_of_facts_says_who_stands_behind_it(platform):
+    groups = [platform.gnmi, *platform.features.values(), *platform.telemetry]
+    assert all(isinstance(group.source, Source) for group in groups)
+
+
+def test_everything_a_template_sets_is_read_back(platform):
+    for feature in platform.features.values():
+        read = {name for line in feature.read_back.lines for name in _groups(line)}
+        read |= {name for leaves in feature.read_back.paths.values() for name in leaves}
+        assert read == {*feature.ranges, *feature.always}
+
+
+def _groups(pattern):
+    return [part.partition(">")[0] for part in pattern.split("(?P<")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda c: c.update(titel="x"), r"arista_eos/platform\.yml\.titel: unknown key; did you mean 'title'"),
+        (lambda c: c["cli"].pop("commit"), r"platform\.yml: cli\.commit: missing"),
+        (lambda c: c["cli"].update(source="hearsay"), r"cli\.source: 'hearsay' is not one of vendor-doc, vendor-yang"),
+        (lambda c: c.pop("cli"), "cli: missing; transport netmiko needs it"),
+        (lambda c: c.update(transport="gnmi"), r"gnmi\.snapshot: missing"),
+        (lambda c: c.update(transport="telnet"), "transport: 'telnet' is not one of netmiko, gnmi"),
+        (lambda c: c.update(features=[]), "features: expected keys and values, found list"),
+        (lambda c: c.update(telemetry={}), "telemetry: expected a list, found dict"),
+        (lambda c: c["features"]["ecn"]["ranges"]["kmin_bytes"].pop("max"), r"features\.ecn\.ranges\.kmin_bytes\.max"),
+        (lambda c: c["features"]["ecn"].update(template="pfc.j2"), r"there is no pfc\.j2 beside this file"),
+        (lambda c: c["features"]["ecn"]["read_back"].update(lines=["("]), "is not a regular expression"),
+        (lambda c: c["telemetry"][0].update(mode="poll"), r"telemetry\[0\]\.mode: 'poll' is neither"),
+        (lambda c: c["telemetry"][0].update(fields={}), r"telemetry\[0\]\.fields: unknown key"),
+    ],
+)
+def test_a_wrong_platform_file_is_one_line_with_file_and_key(copied, change, complaint):
+    with pytest.raises(SpecError, match=complaint):
+        copied(change)
+
+
+def test_a_file_that_is_a_list_is_refused(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "platform.yml").write_text("- a\n")
+    with pytest.raises(SpecError, match="expected keys and values, found list"):
+        load_platform("x", tmp_path)
+
+
+def test_a_platform_has_the_features_it_has():
+    with pytest.raises(SpecError, match="feature 'pfc': Arista EOS has ecn"):
+        load_platform("arista_eos").feature("pfc")
+
+
+def test_both_limits_of_a_range_are_attainable():
+    limits = Range(min=1, max=256_000_000, unit="bytes", reason="limits of the command")
+    assert limits.refusal("kmin_bytes", 1) is None
+    assert limits.refusal("kmin_bytes", 256_000_000) is None
+    assert limits.refusal("kmin_bytes", 256_000_001) == "kmin_bytes 256000001 > max 256000000 bytes"
+    assert limits.refusal("kmin_bytes", 0) == "kmin_bytes 0 < min 1 bytes"
