@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aibench_lib.model import ObservationPoint, Value
-from aibench_lib.report.numbers import UNDEFINED, decimals, interval, label, number, quantity
+from aibench_lib.report.numbers import UNDEFINED, decimals, interval, label, number, quantity, words
 from aibench_lib.units import KB
 
 OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
@@ -102,7 +102,7 @@ def summarise(values: Iterable[Value], test: str) -> KpiTable:
         test=test,
         setting_labels=tuple(label(key) for key in setting_keys),
         point_labels=tuple(label(key) for key in varying),
-        constants=tuple((label(key), quantity(key, points[0][key])) for key in constant),
+        constants=tuple((words(key), quantity(key, points[0][key])) for key in constant),
         columns=columns,
         groups=tuple(groups),
         n_label="n trials / samples" if any(_is_of_samples(value) for value in own) else "n trials",

@@ -13,11 +13,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.model import Value
 from aibench_lib.report import kpi_table, write_report
-from aibench_lib.report.numbers import decimals, interval, label, number, quantity, size
+from aibench_lib.report.figures.style import ticks
+from aibench_lib.report.trials import completion_times_us, deepest_queue, read_trials
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
 START_NS = 1_795_497_753_000_000_000
@@ -294,7 +296,7 @@ def test_a_setting_the_device_rounded_is_shown_beside_the_requested_one(results)
 
 
 def test_a_value_that_stands_on_fewer_trials_than_its_row_says_so(tmp_path):
-    path = write_results(tmp_path / "run", (100_000,), (2,), 3)
+    path = write_results(tmp_path / "run", (100_000,), (2, 4), 3)
     text = (path / "kpis.csv").read_text()
     (path / "kpis.csv").write_text(re.sub(r"(marking_onset,.*),3,dut_counter", r"\1,2,dut_counter", text))
     write_report(path)
@@ -310,6 +312,40 @@ def test_a_run_without_samples_and_telemetry_has_the_figures_its_values_allow(tm
     for file in (*path.glob("samples/*"), *path.glob("telemetry/*")):
         file.unlink()
     assert len(Page(write_report(path).read_text()).drawings) == 1
+
+
+def test_queue_depth_is_that_of_the_deepest_queue_within_the_trial(results):
+    trial = read_trials(results)[-1]
+    depth = deepest_queue(results, trial)
+    assert (trial.setting, trial.point["prefill_workers"]) == ({"ecn_threshold_bytes": 5_000_000}, 32)
+    assert str(depth) == "leaf1 Ethernet33 queue 3"
+    assert depth.time_us[0] == 0
+    assert depth.time_us[-1] <= (trial.t_end_ns - trial.t0_ns) / 1000
+    assert depth.depth_bytes.argmax() == 6
+
+
+def test_a_transfer_that_did_not_complete_has_no_completion_time(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (4,), 1)
+    file = next(path.glob("samples/*"))
+    table = pq.read_table(file)
+    broken = table.set_column(3, "status", [["ok", "timeout", "ok", "ok"]])
+    pq.write_table(broken, file)
+    assert len(completion_times_us(read_trials(path))) == 3
+
+
+def test_a_sample_file_that_names_no_trial_is_one_clear_line(tmp_path):
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1)
+    pq.write_table(pa.table({"host": ["prefill01"]}), path / "samples" / "a.parquet")
+    with pytest.raises(SpecError, match=r"a\.parquet: the file's metadata lacks 'trial'"):
+        write_report(path)
+
+
+def test_powers_of_two_are_evenly_spaced_and_other_values_as_the_catalogue_says():
+    axes = Figure().subplots()
+    assert ticks(axes, [0.25, 2, 32], "linear") == "logarithmic to base 2"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0.25", "2", "32"]
+    assert ticks(Figure().subplots(), [0, 0.3, 0.5], "linear") == "linear"
+    assert ticks(Figure().subplots(), [10_000, 1_000_000], "log") == "logarithmic"
 
 
 def test_the_terminal_table_fits_110_columns_of_ascii(tmp_path):
@@ -359,43 +395,3 @@ def test_a_report_that_cannot_be_written_leaves_no_part_of_it(tmp_path):
 def test_importing_the_report_does_not_import_matplotlib():
     code = "import aibench_lib.report, sys; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize(
-    ("values", "places"), [([0.12345], 4), ([1.5, None], 3), ([48.7, 0.1], 2), ([99_999.0], 0), ([], 4), ([None], 4)]
-)
-def test_the_largest_value_of_a_column_gets_four_significant_digits(values, places):
-    assert decimals(values) == places
-
-
-@pytest.mark.parametrize(
-    ("value", "places", "text"),
-    [
-        (None, 2, "n/a"),
-        (0.0, 3, "0"),
-        (12345.6, 0, "12,346"),
-        (0.001, 2, "<0.01"),
-        (-0.001, 2, ">-0.01"),
-        (48.7, 2, "48.70"),
-    ],
-)
-def test_numbers_are_printed_as_read_by_a_person(value, places, text):
-    assert number(value, places) == text
-
-
-def test_an_interval_needs_both_bounds():
-    assert interval(1.0, 2.0, 1) == "[1.0, 2.0]"
-    assert interval(None, 2.0, 1) == ""
-
-
-def test_keys_become_words_and_their_values_get_the_unit():
-    assert label("ecn_threshold_bytes") == "ECN threshold"
-    assert quantity("link_bps", 400_000_000_000) == "400 Gb/s"
-    assert quantity("prefill_workers", 1024) == "1,024"
-    assert quantity("mode", "fast") == "fast"
-    assert [size(value) for value in (100_000, 5_000_000, 16_777_217, 512)] == [
-        "100 KB",
-        "5 MB",
-        "16,777,217 bytes",
-        "512 bytes",
-    ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from aibench_lib.report.figures.style import Figure, drawing, legend, series
+from aibench_lib.report.figures.style import Figure, drawing, legend, series, thousands
 from aibench_lib.report.numbers import size
 from aibench_lib.report.results import Results, lab_sentence
 from aibench_lib.report.tables import Table
@@ -15,6 +15,8 @@ from aibench_lib.units import KB, NS_PER_US
 
 _THRESHOLD = "ecn_threshold_bytes"
 _DEGREE = "prefill_workers"
+_WHY = {1: "the largest run", 2: "the middle and the largest run"}
+"""Number of degrees shown -> why these."""
 _LINEAR_BELOW_BYTES = 10 * KB
 """The queue depth's axis is linear below this and logarithmic above, so that an empty queue has a place on it."""
 
@@ -66,15 +68,15 @@ def _queue_depth(results: Results, plan: _Plan) -> Figure | None:
             axes.set_ylabel("queue depth")
         for axes in list(grid.flat)[len(chosen) :]:
             axes.remove()
-    sampled = results.run["telemetry"].get("resolution", "not recorded")
+    sampled = results.run["telemetry"].get("resolution", "its sampling is not recorded")
     return Figure(
         name="incast-queue",
-        title=f"Queue depth over time at M = {degree}",
+        title=f"Queue depth over time at M = {degree} prefill workers",
         svg=figure.svg,
-        alt=f"Charts of queue depth over time after T0, one for each ECN threshold, at {degree} prefill workers, with "
-        "the threshold as a dashed line. The table beside holds the peak of each and when it was reached.",
+        alt=f"Charts of queue depth over time after T0, one for each ECN threshold, at M = {degree} prefill workers, "
+        "with the threshold as a dashed line. The table beside holds the deepest sample of each and its time.",
         caption=f"One trial of each threshold at the largest M, always the first one run, so that no result chose it; "
-        f"the queue is the deepest of that trial. DUT counter, sampling: {sampled}. A step holds the last reported "
+        f"the queue is the deepest of that trial. DUT counter; {sampled}. A step holds the last reported "
         f"depth. The dashed line is the ECN threshold. The y axis is linear below {size(_LINEAR_BELOW_BYTES)} and "
         "logarithmic above.",
         table=_depth_table(results, chosen),
@@ -87,6 +89,7 @@ def _depth(axes: Axes, number: int, threshold: int, trial: Trial, depth: QueueDe
     axes.step(time_us, np.append(depth.depth_bytes, depth.depth_bytes[-1]), where="post", color=series(number)["color"])
     axes.axhline(threshold, color=axes.yaxis.label.get_color(), linestyle=(0, (5, 3)), linewidth=1)
     axes.set_yscale("symlog", linthresh=_LINEAR_BELOW_BYTES, linscale=0.4)
+    thousands(axes)
     axes.set_title(f"ECN threshold {size(threshold)}")
     axes.yaxis.set_major_formatter(lambda value, _: "0" if value == 0 else size(round(value)))
     axes.minorticks_off()
@@ -100,7 +103,7 @@ def _depth_table(results: Results, chosen: Sequence[tuple[int, Trial, QueueDepth
         rows.append((size(threshold), trial.name, str(depth), f"{len(depth.time_us):,}", peak, when))
     return Table(
         caption=f"Trials of the figure ({lab_sentence(results.lab)})",
-        columns=("ECN threshold", "Trial", "Queue", "Samples", "Peak depth [bytes]", "Peak at [us after T0]"),
+        columns=("ECN threshold", "Trial", "Queue", "Samples", "Deepest sample [bytes]", "at [us after T0]"),
         rows=tuple(rows),
         numeric=(0, 3, 4, 5),
     )
@@ -116,20 +119,21 @@ def _completion_times(results: Results, plan: _Plan) -> Figure | None:
                 times = completion_times_us(of(plan.trials, **{_THRESHOLD: threshold, _DEGREE: degree}))
                 drawn += len(times)
                 _distribution(axes, times, number, size(threshold))
-            axes.set(title=f"M = {degree}", xlabel="Fabric_FCT [us]", ylim=(0, 1.02))
+            thousands(axes)
+            axes.set(title=f"M = {degree} prefill workers", xlabel="Fabric_FCT [us]", ylim=(0, 1.02))
         grid[0].set_ylabel("fraction of blocks")
         legend(figure.canvas, grid[0], "ECN threshold")
     if not drawn:
         return None
-    degrees_text = " and ".join(str(degree) for degree in chosen)
+    shown = " and ".join(f"{degree}" for degree in chosen)
     return Figure(
         name="incast-fct",
         title="Distribution of Fabric_FCT",
         svg=figure.svg,
-        alt=f"Cumulative distribution of the flow completion time of KV cache blocks at M = {degrees_text}, one line "
-        "for each ECN threshold. The KPI table of this test holds p50, p95, p99 and the maximum.",
-        caption=f"All completed blocks of all trials at M = {degrees_text} (the middle and the largest M run), from "
-        "post to completion at the sender. Endpoint software. The panels have different x axes.",
+        alt=f"Cumulative distribution of the flow completion time of KV cache blocks at M = {shown}, one line for "
+        "each ECN threshold. The KPI table of this test holds p50, p95, p99 and the maximum.",
+        caption=f"All completed blocks of all trials at M = {shown} ({_WHY[len(chosen)]}), from post "
+        " to completion at the sender. Endpoint software. Each panel has its own x axis.",
     )
 
 

@@ -1,6 +1,7 @@
 """One look for every figure: SVG text that follows the page's font and colours, and a colour-blind safe palette."""
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,9 +93,6 @@ def drawing(name: str, lab: LabKind, width: float, height: float) -> Iterator[Dr
         canvas = Canvas(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=0.06, hspace=0.06))
         result = Drawing(canvas)
         yield result
-        for axes in canvas.axes:
-            if axes.get_xscale() == "linear":
-                axes.xaxis.set_major_formatter("{x:,.0f}")
         canvas.supxlabel(lab_sentence(lab), x=0.995, ha="right", fontsize=7.5, color=_MUTED)
         out = io.StringIO()
         canvas.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -112,12 +110,28 @@ def legend(canvas: Canvas, axes: Axes, title: str) -> None:
     canvas.legend(handles, labels, title=title, loc="outside upper left", ncols=len(labels), alignment="left")
 
 
-def ticks(axes: Axes, values: list[float]) -> None:
-    """Give ``axes`` a base-2 x axis with exactly ``values`` as ticks."""
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(values, [f"{value:g}" for value in values])
+def thousands(axes: Axes) -> None:
+    """Separate the thousands on the x axis."""
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+
+
+def ticks(axes: Axes, values: list[float], scale: str) -> str:
+    """Give the x axis exactly ``values`` as ticks, even where all are powers of two; return its scale in words.
+
+    Args:
+        axes: What to change.
+        values: All x values, ascending.
+        scale: ``linear`` or ``log``, for values that are not powers of two.
+    """
+    doubling = all(value > 0 and math.log2(value).is_integer() for value in values)
+    if doubling:
+        axes.set_xscale("log", base=2)
+    elif scale == "log":
+        axes.set_xscale("log")
+    axes.set_xticks(values, [f"{value:,g}" for value in values])
     axes.minorticks_off()
     axes.grid(visible=False, axis="x")
+    return "logarithmic to base 2" if doubling else "logarithmic" if scale == "log" else "linear"
 
 
 def _for_page(svg: str, name: str) -> str:
@@ -129,7 +143,5 @@ def _for_page(svg: str, name: str) -> str:
     used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r"(url\(|href=\")#", rf"\1#{name}-", svg)
-    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()  # type: ignore[union-attr] # always there
-    svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", svg)
-    svg = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", svg)
-    return svg.replace("<svg", f'<svg style="aspect-ratio: {width} / {height}"', 1)
+    attributes, body = svg.split(">", 1)
+    return re.sub(r' (width|height)="[^"]*"', "", attributes) + ">" + body

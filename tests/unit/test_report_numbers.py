@@ -1,0 +1,45 @@
+"""How the report prints numbers."""
+
+import pytest
+
+from aibench_lib.report.numbers import decimals, interval, label, number, quantity, size
+
+
+@pytest.mark.parametrize(
+    ("values", "places"), [([0.12345], 4), ([1.5, None], 3), ([48.7, 0.1], 2), ([99_999.0], 0), ([], 4), ([None], 4)]
+)
+def test_the_largest_value_of_a_column_gets_four_significant_digits(values, places):
+    assert decimals(values) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (None, 2, "n/a"),
+        (0.0, 3, "0"),
+        (12345.6, 0, "12,346"),
+        (0.001, 2, "<0.01"),
+        (-0.001, 2, ">-0.01"),
+        (48.7, 2, "48.70"),
+    ],
+)
+def test_numbers_are_printed_as_read_by_a_person(value, places, text):
+    assert number(value, places) == text
+
+
+def test_an_interval_needs_both_bounds():
+    assert interval(1.0, 2.0, 1) == "[1.0, 2.0]"
+    assert interval(None, 2.0, 1) == ""
+
+
+def test_keys_become_words_and_their_values_get_the_unit():
+    assert label("ecn_threshold_bytes") == "ECN threshold"
+    assert quantity("link_bps", 400_000_000_000) == "400 Gb/s"
+    assert quantity("prefill_workers", 1024) == "1,024"
+    assert quantity("mode", "fast") == "fast"
+    assert [size(value) for value in (100_000, 5_000_000, 16_777_217, 512)] == [
+        "100 KB",
+        "5 MB",
+        "16,777,217 bytes",
+        "512 bytes",
+    ]
