@@ -90,7 +90,10 @@ def write_results(
         "rendered_sha256": {"leaf1": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"},
         "system": SYSTEM,
         "workload": WORKLOAD,
-        "telemetry": {"sample_interval_ns": 10_000, "resolution": "every 10 us of lab time"},
+        "telemetry": {
+            "sample_interval_ns": 10_000,
+            "resolution": "the observed queue is sampled every 10 us on the lab's clock",
+        },
         **changes,
     }
     (path / "run.json").write_text(json.dumps(run))

@@ -15,7 +15,7 @@ from aibench_lib.units import KB, NS_PER_US
 
 _THRESHOLD = "ecn_threshold_bytes"
 _DEGREE = "prefill_workers"
-_WHY = {1: "the largest run", 2: "the middle and the largest run"}
+_WHY = {1: "the largest M", 2: "the middle and the largest M"}
 """Number of degrees shown -> why these."""
 _LINEAR_BELOW_BYTES = 10 * KB
 """The queue depth's axis is linear below this and logarithmic above, so that an empty queue has a place on it."""
