@@ -1,0 +1,165 @@
+"""Read gNMI notifications, each by itself, into records: device paths become measurement, tags and fields.
+
+The client library's own parser merges all notifications before the sync into one, under the last prefix, and loses
+doubles and lists; so only the library's messages are used, not its parser.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from pygnmi.create_gnmi_path import gnmi_path_generator
+from pygnmi.spec.v080 import gnmi_pb2
+
+from aibench_lib.errors import SpecError
+from aibench_lib.model import Record
+from aibench_lib.telemetry.measurements import TAGS
+from aibench_lib.telemetry.subscription import Subscription
+from aibench_lib.telemetry.values import as_integer, as_truth, flatten, scalar
+
+
+@dataclass(eq=False)
+class _Series:
+    """What one set of tags names: a switch, one of its interfaces, or a queue of one."""
+
+    keys: Mapping[str, str]
+    tags: dict[str, str]
+    """Complete at once where list keys name the series; else filled from the leaves of its messages."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What a device's leaf is to us."""
+
+    series: _Series
+    take: Callable[[dict[str, int | bool], object], None]
+    """Puts the leaf's value where it belongs: into the fields, into the series' tags, or nowhere."""
+
+
+def device_path(subscription: Subscription) -> gnmi_pb2.Path:
+    """Return the subscription's path as a gNMI message.
+
+    Raises:
+        SpecError: Not a path.
+    """
+    try:
+        path = gnmi_path_generator(subscription.path)
+    except ValueError as error:
+        raise SpecError(f"{subscription.host}: telemetry {subscription.path}: not a gNMI path") from error
+    if subscription.origin:
+        path.origin = subscription.origin
+    return path
+
+
+def list_keys(elements: Iterable[gnmi_pb2.PathElem]) -> dict[str, str]:
+    """Return the list keys of a path, under ``key`` and under ``list/key``; the innermost list wins."""
+    keys = {}
+    for element in elements:
+        for key, value in element.key.items():
+            keys[key] = keys[f"{element.name}/{key}"] = value
+    return keys
+
+
+class NotificationReader:
+    """Reads the notifications of one subscription, in the order they came.
+
+    Paths repeat in every message, so what a path means is looked up by its encoded bytes.
+    """
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._names = _names(device_path(subscription).elem)
+        self._tags = TAGS[subscription.measurement]
+        self._sources = tuple(subscription.tags.values())
+        self._series: dict[tuple[str | None, ...], _Series] = {}
+        self._places: dict[bytes, dict[bytes, _Place]] = {}
+
+    def records(self, notification: gnmi_pb2.Notification) -> list[Record]:
+        """Return one record a series that the notification has values of.
+
+        Raises:
+            ValueError: The notification has no timestamp, or a value or a tag that cannot be read.
+        """
+        if notification.timestamp <= 0:
+            raise ValueError("a notification has no timestamp")
+        found: dict[_Series, dict[str, int | bool]] = {}
+        prefix = notification.prefix
+        places = self._places.setdefault(prefix.SerializeToString(), {})
+        for update in notification.update:
+            encoded = update.path.SerializeToString()
+            place = places.get(encoded)
+            if place is None:
+                elements = (*prefix.elem, *update.path.elem)
+                place = places[encoded] = self._place(_names(elements), list_keys(elements))
+            value = scalar(update.val)
+            if isinstance(value, dict | list):
+                names = (*_names(prefix.elem), *_names(update.path.elem))
+                for leaf_names, keys, leaf in flatten(value, names, place.series.keys):
+                    leaf_place = self._place(leaf_names, keys)
+                    leaf_place.take(found.setdefault(leaf_place.series, {}), leaf)
+            else:
+                place.take(found.setdefault(place.series, {}), value)
+        return [
+            Record(self._subscription.measurement, self._complete(series.tags), fields, notification.timestamp)
+            for series, fields in found.items()
+            if fields
+        ]
+
+    def deleted(self, notification: gnmi_pb2.Notification) -> list[Mapping[str, str]]:
+        """Return the tags, as far as they are known, of what the device says is gone."""
+        return [self._known_tags(list_keys((*notification.prefix.elem, *path.elem))) for path in notification.delete]
+
+    def _place(self, names: tuple[str, ...], keys: Mapping[str, str]) -> _Place:
+        identity = tuple(map(keys.get, self._sources))
+        series = self._series.get(identity)
+        if series is None:
+            series = self._series[identity] = _Series(keys, self._known_tags(keys))
+        return _Place(series, self._taker(series, names))
+
+    def _taker(self, series: _Series, names: tuple[str, ...]) -> Callable[[dict[str, int | bool], object], None]:
+        depth = len(self._names)
+        leaf = "/".join(names[depth:]) or names[-1]
+        if names[:depth] != self._names:
+            return _ignore
+        if leaf in self._subscription.leaves:
+            name = self._subscription.leaves[leaf]
+            word = self._subscription.true_when.get(name)
+            convert = as_integer if word is None else partial(as_truth, word)
+            return partial(_put_field, name, convert)
+        for tag, source in self._subscription.tags.items():
+            if source == leaf and source not in series.keys:
+                return partial(_put_tag, series, tag)
+        return _ignore
+
+    def _known_tags(self, keys: Mapping[str, str]) -> dict[str, str]:
+        sources = {"switch": self._subscription.host}
+        sources.update({tag: keys[source] for tag, source in self._subscription.tags.items() if source in keys})
+        return {tag: sources[tag] for tag in self._tags if tag in sources}
+
+    def _complete(self, tags: Mapping[str, str]) -> dict[str, str]:
+        try:
+            return {tag: tags[tag] for tag in self._tags}
+        except KeyError as error:
+            source = self._subscription.tags[error.args[0]]
+            raise ValueError(f"a notification has neither a list key nor a leaf {source!r}") from error
+
+
+def _names(elements: Iterable[gnmi_pb2.PathElem]) -> tuple[str, ...]:
+    return tuple(element.name.rpartition(":")[2] for element in elements)
+
+
+def _put_field(
+    name: str, convert: Callable[[object], int | bool], fields: dict[str, int | bool], value: object
+) -> None:
+    try:
+        fields[name] = convert(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _put_tag(series: _Series, tag: str, _fields: dict[str, int | bool], value: object) -> None:
+    series.tags[tag] = str(value)
+
+
+def _ignore(_fields: dict[str, int | bool], _value: object) -> None:
+    """Take nothing of a leaf that no mapping asks for."""

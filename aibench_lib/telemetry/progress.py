@@ -1,0 +1,131 @@
+"""How far one subscription has come, and what speaks against a window of its data."""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aibench_lib.model import Record
+from aibench_lib.telemetry.frames import gaps
+from aibench_lib.telemetry.measurements import TAGS
+from aibench_lib.telemetry.subscription import Subscription
+
+SeriesKey = tuple[str, ...]
+
+_ANY: SeriesKey = ("any",)
+"""Stands for whatever series the next message is of."""
+
+
+@dataclass
+class _Outage:
+    since_ns: int
+    """Time of the last message before the connection was lost."""
+    until_ns: int | None
+    """Time of the first message after; None while it is lost."""
+    reason: str
+
+
+@dataclass
+class Progress:
+    """What is known of one subscription's stream; its owner holds a lock around every call."""
+
+    subscription: Subscription
+    synced: bool = False
+    messages: int = 0
+    _times: array[int] = field(default_factory=lambda: array("q"))
+    """Distinct times of messages, as they came [ns]."""
+    _latest: dict[SeriesKey, int] = field(default_factory=dict)
+    _behind: set[SeriesKey] = field(default_factory=set)
+    _awaited_ns: int = 0
+    _outages: list[_Outage] = field(default_factory=list)
+    _unreadable: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def latest_ns(self) -> int:
+        """Time of the latest message [ns]; 0 before the first."""
+        return self._times[-1] if self._times else 0
+
+    @property
+    def outages(self) -> int:
+        """How often the connection was lost."""
+        return len(self._outages)
+
+    def received(self, time_ns: int, records: list[Record]) -> bool:
+        """Note one message; True when it was the last that :meth:`await_until` has waited for."""
+        self.messages += 1
+        if time_ns != self.latest_ns:
+            self._times.append(time_ns)
+        if self._outages and self._outages[-1].until_ns is None:
+            self._outages[-1].until_ns = time_ns
+        was_behind = bool(self._behind)
+        if time_ns >= self._awaited_ns:
+            self._behind.discard(_ANY)
+        for record in records:
+            key = tuple(record.tags.values())
+            self._latest[key] = time_ns
+            if time_ns >= self._awaited_ns:
+                self._behind.discard(key)
+        return was_behind and not self._behind
+
+    def deleted(self, tags: Mapping[str, str]) -> None:
+        """Forget the series that have these tags: no more samples of them will come."""
+        wanted = [(TAGS[self.subscription.measurement].index(tag), value) for tag, value in tags.items()]
+        gone = [key for key in self._latest if all(key[place] == value for place, value in wanted)]
+        for key in gone:
+            del self._latest[key]
+            self._behind.discard(key)
+
+    def lost(self, reason: str) -> None:
+        """Note that the connection was lost."""
+        if not self._outages or self._outages[-1].until_ns is not None:
+            self._outages.append(_Outage(self.latest_ns, None, reason))
+
+    def unreadable(self, time_ns: int, reason: str) -> None:
+        """Note a message that could not be read."""
+        self._unreadable.append((time_ns or self.latest_ns, reason))
+
+    def await_until(self, end_ns: int) -> None:
+        """Wait, from now on, for a sample of every series at or after a time [ns].
+
+        Of a log of events any message will do, if the device sends one again with each heartbeat.
+        """
+        self._awaited_ns = end_ns
+        self._behind = set()
+        if not self.subscription.is_sampled:
+            return
+        if self.subscription.is_event_log:
+            if self.subscription.heartbeat_ns and 0 < self.latest_ns < end_ns:
+                self._behind = {_ANY}
+        else:
+            self._behind = {key for key, time_ns in self._latest.items() if time_ns < end_ns}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether samples that :meth:`await_until` waits for have not come."""
+        return bool(self._behind)
+
+    def complaints(self, begin_ns: int, end_ns: int) -> Iterator[str]:
+        """Yield why this subscription's data of a window are not whole."""
+        where = f"{self.subscription.host}: {self.subscription.path}"
+        for outage in self._outages:
+            if outage.since_ns < end_ns and (outage.until_ns is None or outage.until_ns > begin_ns):
+                yield f"{where}: the connection was lost in the window ({outage.reason})"
+        for time_ns, reason in self._unreadable:
+            if begin_ns <= time_ns <= end_ns:
+                yield f"{where}: a message in the window cannot be read: {reason}"
+        if self._behind:
+            late = ", ".join("/".join(key) for key in sorted(self._behind)[:3])
+            yield f"{where}: no sample at or after the end of the window ({len(self._behind)} series late: {late})"
+        longest_ns = self.subscription.longest_silence_ns
+        if longest_ns is not None:
+            for since_ns, until_ns in gaps(self._times, longest_ns, begin_ns, end_ns):
+                silence_ns = until_ns - since_ns
+                yield f"{where}: no message for {silence_ns} ns in the window, at most {longest_ns} ns expected"
+
+    def forget_before(self, begin_ns: int) -> None:
+        """Drop what no window from a time on needs [ns]."""
+        times = np.asarray(self._times, dtype=np.int64)
+        kept = max(int(np.searchsorted(times, begin_ns, side="right")) - 1, 0)
+        del self._times[:kept]
+        self._unreadable = [entry for entry in self._unreadable if entry[0] >= begin_ns]

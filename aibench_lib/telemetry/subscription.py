@@ -1,0 +1,95 @@
+"""One gNMI subscription to one switch, as plain data, and what its messages mean in our words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from aibench_lib.errors import SpecError
+from aibench_lib.telemetry.measurements import FIELDS, TAGS
+
+MODES = ("sample", "on_change")
+ENCODINGS = ("proto", "json_ietf", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """What to ask of which switch, and how to read the answer.
+
+    Raises:
+        SpecError: An unknown measurement, tag, field, mode or encoding, or an interval that cannot work.
+    """
+
+    host: str
+    """The switch's inventory name; the tag ``switch`` of every record."""
+    address: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    ca: str | None = None
+    """Path of the PEM file that proves the switch's certificate; None: the system's authorities."""
+    tls: bool = True
+    """False only where the switch serves gNMI in plain text."""
+    path: str
+    """A gNMI path that spells out its list keys, ``*`` for every entry: ``/interface[name=*]/statistics``."""
+    origin: str = ""
+    """The path's origin, such as ``eos_native``; mostly none."""
+    encoding: str = "proto"
+    mode: str
+    """``sample`` or ``on_change``."""
+    interval_ns: int = 0
+    """Between two samples [ns of the switch's clock]; only of mode ``sample``."""
+    heartbeat_ns: int = 0
+    """Longest silence of an unchanged leaf [ns]; 0: none is promised."""
+    suppress_redundant: bool = False
+    """Leave unchanged leaves out of a sample until the next heartbeat."""
+    measurement: str
+    tags: Mapping[str, str]
+    """Our tag -> the list key (``name``, or ``queue/name`` where several lists have one) or leaf it is read from."""
+    leaves: Mapping[str, str]
+    """Device leaf, relative to ``path`` (the path's last name where that is the leaf itself) -> our field."""
+    true_when: Mapping[str, str] = field(default_factory=dict)
+    """Our field -> the device's word for true; all truth values among ``leaves`` are here."""
+
+    def __post_init__(self) -> None:
+        where = f"{self.host}: telemetry {self.path}"
+        if self.measurement not in TAGS:
+            raise SpecError(f"{where}: unknown measurement {self.measurement!r}; known: {', '.join(TAGS)}")
+        needed = [tag for tag in TAGS[self.measurement] if tag != "switch"]
+        if sorted(self.tags) != sorted(needed):
+            raise SpecError(f"{where}: tags must name the sources of {needed}, found {sorted(self.tags)}")
+        fields = FIELDS[self.measurement]
+        for name in self.leaves.values():
+            if name not in fields:
+                raise SpecError(f"{where}: {self.measurement} has no field {name!r}; known: {', '.join(fields)}")
+            if (fields[name] == pa.bool_()) != (name in self.true_when):
+                raise SpecError(f"{where}: field {name} must be in true_when if it is a truth value, and only then")
+        if self.mode not in MODES:
+            raise SpecError(f"{where}: mode is one of {', '.join(MODES)}, not {self.mode!r}")
+        if self.encoding not in ENCODINGS:
+            raise SpecError(f"{where}: encoding is one of {', '.join(ENCODINGS)}, not {self.encoding!r}")
+        if self.mode == "sample" and self.interval_ns <= 0:
+            raise SpecError(f"{where}: mode sample needs interval_ns > 0, found {self.interval_ns}")
+        if self.suppress_redundant and self.heartbeat_ns <= 0:
+            raise SpecError(f"{where}: suppress_redundant needs heartbeat_ns > 0: silence must not look like a gap")
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether messages come at a rate that is known beforehand."""
+        return self.mode == "sample"
+
+    @property
+    def is_event_log(self) -> bool:
+        """Whether entries appear only when there is something to say of them, as in a record of congestion.
+
+        So it is where leaves, not list keys, say what a message is about; a list's entries all come with each sample.
+        """
+        return not all(f"[{source.rpartition('/')[2]}=" in self.path for source in self.tags.values())
+
+    @property
+    def longest_silence_ns(self) -> int | None:
+        """From one message to the next, beyond which there is a gap [ns]; None where silence is normal."""
+        if self.is_event_log:
+            return None
+        longest = 2 * max(self.heartbeat_ns, self.interval_ns if self.is_sampled else 0)
+        return longest or None
