@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aibench_lib.errors import SpecError, UndefinedKpi
-from aibench_lib.units import BITS_PER_BYTE
+from aibench_lib.units import BITS_PER_BYTE, GBPS
 
 TERMINOLOGY = "draft-calabria-bmwg-ai-fabric-terminology-01"
 """The revision whose definitions of Goodput and BusBW are used; later ones define BusBW differently."""
@@ -83,7 +83,7 @@ def bus_bandwidth(size_bytes: int, seconds: float, *, collective: str, algorithm
         raise UndefinedKpi("BusBW: no time passed")
     factor = algo_factor(collective, algorithm, ranks)
     return BusBandwidth(
-        gbps_per_accelerator=size_bytes * BITS_PER_BYTE * factor / seconds / 1e9,
+        gbps_per_accelerator=size_bytes * BITS_PER_BYTE * factor / seconds / GBPS,
         collective=collective,
         algorithm=algorithm,
         algo_factor=factor,
