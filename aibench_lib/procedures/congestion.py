@@ -29,8 +29,8 @@ def incast_site(point: Point, topology: Topology, pools: Mapping[str, Sequence[s
     local = [host for host in pools["prefill"] if topology.attachment(host).node == port.node]
     if len(local) < wanted:
         raise SpecError(
-            f"inventory: test 8.1 needs {wanted} prefill workers on {port.node} beside {receiver}, there are {len(local)}; "
-            "add workers to group prefill or leave the point out"
+            f"inventory: test 8.1 needs {wanted} prefill workers on {port.node} beside {receiver}, "
+            f"there are {len(local)}; add workers to the group prefill"
         )
     return Site(senders=tuple(local[:wanted]), receivers=(receiver,), queue=port)
 
@@ -82,8 +82,8 @@ def measure_incast(seen: Observation) -> dict[str, float | None]:
     onset = _onset(seen)
     return {
         "ECN_marking_rate": defined(lambda: kpi.ecn_marking_rate(marked, sent)),
-        "marking_onset": onset and onset.after_start_ns / NS_PER_US,
-        "queue_depth_at_onset": onset and float(onset.queue_depth_bytes),
+        "marking_onset": None if onset is None else onset.after_start_ns / NS_PER_US,
+        "queue_depth_at_onset": None if onset is None else float(onset.queue_depth_bytes),
         "Fabric_Goodput": defined(lambda: kpi.fabric_goodput(int(sizes.sum()), int(completed.max() - posted.min()))),
         "Buffer_utilization": defined(lambda: kpi.buffer_utilization(seen.depths(), seen.buffer_bytes)),
         "Packet_drop_rate": defined(lambda: kpi.packet_drop_rate(dropped, sent)),

@@ -1,9 +1,9 @@
 """The guard: a process of its own that restores the switches when the run's owner is gone.
 
-``ansible-playbook`` runs no ``always`` section after Ctrl-C, and nothing at all after ``kill -9``.  The guard is started
-before the first change, holds the lab's lock for as long as the run lasts, and watches the owner.  If the owner ends and
-the journal says that a switch is still changed, the guard restores it from the journal.  If the guard is killed too,
-``playbooks/restore.yml`` or the next run does the same from the same journal.
+``ansible-playbook`` runs no ``always`` section after Ctrl-C, and nothing at all after ``kill -9``.  The guard is
+started before the first change, holds the lab's lock for as long as the run lasts, and watches the owner.  If the owner
+ends and the journal says that a switch is still changed, the guard restores it from the journal.  If the guard is
+killed too, ``playbooks/restore.yml`` or the next run does the same from the same journal.
 """
 
 import fcntl
@@ -49,7 +49,8 @@ def start(owner: int, run_dir: Path, lock: Path, targets: Sequence[Target]) -> i
         start_new_session=True,  # so that Ctrl-C at the terminal does not reach it
         text=True,
     )
-    assert process.stdin is not None and process.stdout is not None  # both were asked for
+    assert process.stdin is not None  # both pipes were asked for
+    assert process.stdout is not None
     process.stdin.write(json.dumps(config))
     process.stdin.close()
     answer = process.stdout.readline().strip()

@@ -11,7 +11,7 @@ from aibench_lib.model import LabKind, Topology
 from aibench_lib.spec import build
 from aibench_lib.switch.target import Target, parse_target
 from aibench_lib.topology import parse_topology
-from aibench_lib.worker.coordinator import Agent
+from aibench_lib.worker.agents import Agent
 
 
 @dataclass(frozen=True, kw_only=True)

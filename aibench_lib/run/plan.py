@@ -10,7 +10,8 @@ import numpy as np
 from aibench_lib.catalogue import Benchmark, load_benchmarks, points, settings
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Deviation
-from aibench_lib.procedures import PROCEDURES, Point
+from aibench_lib.procedures import PROCEDURES
+from aibench_lib.procedures.procedure import Point
 from aibench_lib.spec import build
 
 

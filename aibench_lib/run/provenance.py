@@ -3,7 +3,6 @@
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -33,9 +32,9 @@ def git_commit(folder: Path) -> str | None:
     return described.stdout.strip()
 
 
-def files_sha256(paths: Iterable[Path]) -> str:
-    """Return one hash over the names and contents of files, in the order of their names."""
+def folder_sha256(folder: Path) -> str:
+    """Return one hash over the names and contents of a folder's files, in the order of their names."""
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Open a run, find runs that did not end, and close a run."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,8 +13,8 @@ from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.model import Deviation, LabKind
 from aibench_lib.run import guard, provenance
-from aibench_lib.run.files import make_private_directory, write_json
 from aibench_lib.run.described import system_of, workload_of
+from aibench_lib.run.files import make_private_directory, write_json
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.plan import (
     PlannedTest,
@@ -23,6 +24,7 @@ from aibench_lib.run.plan import (
     plan_tests,
     planned_deviations,
     said,
+    shown,
     steps,
 )
 from aibench_lib.run.summary import summarise, write_values
@@ -105,8 +107,8 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
         return opened
     if not lab.isolated:
         raise SpecError(
-            "inventory: isolated_lab: must be true before anything is sent: Section 15 of the draft allows tests only in "
-            "a lab that is connected to no production network"
+            "inventory: isolated_lab: must be true before anything is sent: Section 15 of the draft allows tests only "
+            "in a lab that is connected to no production network"
         )
     run_dir = _make_folders(request.results, planned)
     guard_pid = guard.start(request.owner, run_dir, request.results / ".lab.lock", tuple(lab.switches.values()))
@@ -149,9 +151,7 @@ def _run_json(request: Request, run: str, lab: Lab, profile: Profile, planned: S
         "trials_planned": sum(test.total_trials for test in planned),
         "versions": provenance.versions(),
         "git_commit": provenance.git_commit(Path(__file__).parent),
-        "inventory_sha256": provenance.files_sha256(
-            path for path in request.inventory_dir.rglob("*") if path.is_file()
-        ),
+        "inventory_sha256": provenance.folder_sha256(request.inventory_dir),
         "deviations": [asdict(item) for item in _deviations(planned, lab)],
         "anomalies": [],
         "telemetry": {
@@ -190,10 +190,8 @@ def close_run(run_dir: Path, anomalies: Sequence[Mapping[str, Any]] = ()) -> str
     opened = next(event for event in events if event["event"] == "run_opened")
     done = [event for event in events if event["event"] == "trial_done"]
     changed = transaction.unrestored(journal)
-    if changed:
-        status = "not_restored"
-    else:
-        status = "complete" if len(done) == opened["trials"] else "partial"
+    complete = len(done) == opened["trials"]
+    status = "not_restored" if changed else "complete" if complete else "partial"
     try:
         write_values(summarise(opened["run"], LabKind(opened["lab"]), done, run_dir / "samples"), run_dir)
         _finish_run_json(run_dir, events, len(done), anomalies)
@@ -214,9 +212,19 @@ def _finish_run_json(
         {"trial": event["trial"], "reason": event["reason"]} for event in events if event["event"] == "trial_discarded"
     ]
     content["programmed"] = [
-        {key: event[key] for key in ("host", "platform", "feature", "requested", "programmed")}
+        {
+            "platform": content["system"]["Switches"][event["host"]],
+            **{key: event[key] for key in ("host", "feature", "requested", "programmed")},
+        }
         for event in events
         if event["event"] == "change_applied"
     ]
+    content["rendered_sha256"] = {
+        f"{event['host']} {event['feature']} {shown(event['requested'])}": hashlib.sha256(
+            event["rendered"].encode()
+        ).hexdigest()
+        for event in events
+        if event["event"] == "change_intended"
+    }
     content["anomalies"] = [*content["anomalies"], *anomalies]
     write_json(run_dir / "run.json", content)

@@ -1,7 +1,74 @@
 """What the collector subscribes to: the observed queues finely, everything else of the fabric coarsely."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from aibench_lib.model import Port
+from aibench_lib.platforms import TelemetryPath, load_platform
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import Profile
+from aibench_lib.switch.target import Target
+from aibench_lib.telemetry.subscription import Subscription
+
+_COARSE = 100
+"""Unless the profile says otherwise, what is not observed is sampled this many times less often."""
+_HEARTBEAT = 10
+"""A leaf that does not change is repeated after this many samples."""
+_KEY = re.compile(r"([\w-]+)\[([\w-]+)=\{(\w+)\}\]")
+
+
+def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[Subscription]:
+    """Return the subscriptions of a run.
+
+    Args:
+        lab: Every switch of it is subscribed to.
+        watched: Ports whose queue the trials observe, sampled every ``telemetry_interval_ns``.
+        profile: Holds the intervals.
+    """
+    coarse_ns = profile.fabric_interval_ns or _COARSE * profile.telemetry_interval_ns
+    found: list[Subscription] = []
+    for target in lab.switches.values():
+        fine = [port.interface for port in watched if port.node == target.host]
+        for entry in load_platform(target.platform).telemetry:
+            if entry.measurement == "queue":
+                found += _of_queues(target, entry, fine, profile.telemetry_interval_ns, coarse_ns)
+            else:
+                found.append(_subscription(target, entry, "*", coarse_ns))
+    return found
+
+
+def _of_queues(
+    target: Target, entry: TelemetryPath, fine: Sequence[str], fine_ns: int, coarse_ns: int
+) -> Iterator[Subscription]:
+    if "{interface}" not in entry.path:  # records of congestion, which name their port themselves
+        yield _subscription(target, entry, "*", fine_ns if fine else coarse_ns)
+        return
+    for interface in fine:
+        yield _subscription(target, entry, interface, fine_ns)
+    if not fine:
+        yield _subscription(target, entry, "*", coarse_ns)
+
+
+def _subscription(target: Target, entry: TelemetryPath, interface: str, interval_ns: int) -> Subscription:
+    gnmi = load_platform(target.platform).gnmi
+    sampled = entry.mode == "sample"
+    keys = {tag: f"{element}/{key}" for element, key, tag in _KEY.findall(entry.path)}
+    leaves = {tag: leaf for leaf, tag in entry.tag_leaves.items()}
+    return Subscription(
+        host=target.host,
+        address=target.address,
+        port=target.gnmi_port or gnmi.port,
+        username=target.username,
+        password=target.password,
+        ca=target.ca,
+        encoding=gnmi.encoding,
+        path=entry.path.format(interface=interface, queue=target.options["queue"]),
+        mode=entry.mode,
+        interval_ns=interval_ns if sampled else 0,
+        heartbeat_ns=_HEARTBEAT * interval_ns if sampled else 0,
+        suppress_redundant=sampled,
+        measurement=entry.measurement,
+        tags=keys | leaves,
+        leaves=entry.leaves,
+        true_when=entry.true_when,
+    )

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, duration, shown, trials_of_setting
 from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.telemetry import frames
-from aibench_lib.telemetry.control import Collector
+from aibench_lib.telemetry.control import Collector, Config
 from aibench_lib.worker.coordinator import Coordinator, TrialSamples
 
 ATTEMPTS = 3
@@ -61,7 +61,7 @@ def run_setting(
     hosts = {host for site in sites for host in (*site.senders, *site.receivers)}
     watched = tuple(sorted({site.queue for site in sites}))
     with (
-        Collector.start(subscriptions(lab, watched, profile), run_dir) as collector,
+        Collector.start(Config(subscriptions=subscriptions(lab, watched, profile)), run_dir) as collector,
         Coordinator([lab.workers[host] for host in sorted(hosts)]) as coordinator,
     ):
         coordinator.describe()
@@ -126,7 +126,13 @@ class _Trial:
         if window.reasons:
             raise TrialError("; ".join(window.reasons))
         dut = self.lab.switches[site.queue.node]
-        queue = frames.queue_frame(window.tables, site.queue.node, site.queue.interface, str(dut.options["queue"]))
+        queue = frames.series(
+            window.tables["queue"],
+            "queue",
+            switch=site.queue.node,
+            interface=site.queue.interface,
+            queue=str(dut.options["queue"]),
+        )
         values = self.procedure.measure(
             Observation(
                 samples=sent.table,

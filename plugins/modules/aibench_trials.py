@@ -6,7 +6,8 @@ module: aibench_trials
 short_description: Run every trial of one setting of a test
 description:
   - Offers each load point of the test as often as the profile says, collects samples from the workers and telemetry
-    from the switches, and writes each valid trial into the run's folder. A trial that is not valid is repeated and counted.
+    from the switches, and writes each valid trial into the run's folder. A trial that is not valid is repeated and
+    counted.
   - Trials that the run's journal already holds are left out. A check run sends nothing.
 options:
   test:
