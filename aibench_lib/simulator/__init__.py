@@ -1,1 +1,32 @@
-"""simulator"""
+"""A packet-level simulator of the fabric: queues, ECN, DCQCN and go-back-N, in integer picoseconds.
+
+What is compiled is imported at first use, so that reading :class:`Parameters` does not wait for Numba.
+"""
+
+from typing import TYPE_CHECKING
+
+from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters
+
+if TYPE_CHECKING:
+    from aibench_lib.simulator.simulation import COMPLETION, SAMPLE, SeriesPort, Simulation, warm_up
+
+__all__ = [
+    "COMPLETION",
+    "PRESETS",
+    "PRIORITIES",
+    "SAMPLE",
+    "Dcqcn",
+    "Ecn",
+    "Parameters",
+    "SeriesPort",
+    "Simulation",
+    "warm_up",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from aibench_lib.simulator import simulation
+
+        return getattr(simulation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

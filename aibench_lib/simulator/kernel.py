@@ -1,0 +1,937 @@
+"""The compiled event loop: packets, queues, wires, senders and receivers of one simulated fabric.
+
+All of the simulator's inner loop is in this one module, above the usual length of a file, because Numba's cache on disk
+notices a change of the file a function stands in, not of a function it calls in another file. It knows indices and
+picoseconds only; names, units and seeds are the business of ``simulation``.
+
+State is rows of int64 in a few two-dimensional arrays, so that what one event touches lies together in memory:
+
+* ``clock``      scalars that change (time, heap size, free list, counts); ``settings`` and ``gains`` are parameters.
+* ``heap``       pending events, a 4-ary heap of (time, sequence number | kind | index).
+* ``packets``    int32 rows; ``arrivals`` is the same memory as int64, whose last column is the time of arrival.
+* ``ports``      one row per link end. A wire is the list of packets on their way out of a port, in order of arrival.
+* ``queues``     one row per (port, priority), ``port * 8 + priority``: a list of packets, its counters, its ECN settings.
+* ``nodes``      switches first, then hosts: buffer use and hash salt.
+* ``senders``, ``rates``, ``receivers``   the state of a queue pair (QP), one row in each.
+* ``flows``      messages; those of one QP form a list in the order they were started.
+
+Events, at most one pending per port and kind, per QP and kind, and per flow not yet started:
+
+* ``ARRIVAL``    the first packet on a port's wire reaches the other end (its header does, in cut-through).
+* ``PORT_FREE``  a transmission ends and packets wait; no event where none waits.
+* ``TURN``       a QP may send: its pacing gap is over. A QP whose NIC queue is full is parked, without an event.
+* ``START``      a flow is started.
+* ``TIMEOUT``    the retransmission timer of a QP, pushed on lazily as acknowledgements come.
+
+DCQCN has no events of its own: a QP's timers are settled, in the order they fell due, when it sends or receives a CNP. Events
+at the same time happen in the order in which they were scheduled.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+SmallInts = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+NEVER = 1 << 62
+NONE = -1
+PRIORITIES = 8
+
+# clock
+NOW = 0
+SEQUENCE = 1
+HEAP_SIZE = 2
+ROOT_TAKEN = 3  # the heap's first row is the event in hand: the next push replaces it, which saves a sift
+FREE_PACKET = 4
+PACKETS_IN_USE = 5
+ACTIVE_FLOWS = 6  # started or to be started, and not completed
+EVENTS = 7
+HOPS = 8  # transmissions of a packet onto a wire
+SAMPLE_AT = 9
+SAMPLE_EVERY = 10
+SAMPLES = 11
+CLOCK_COLUMNS = 12
+
+# settings
+MTU = 0
+HEADER = 1
+ACK_SIZE = 2
+CONTROL_PRIORITY = 3
+MARK_AT_ENQUEUE = 4
+TIMEOUT_AFTER = 5
+NACK_GAP = 6
+DCQCN_ON = 7
+CNP_GAP = 8
+ALPHA_PERIOD = 9
+CUT_PERIOD = 10
+INCREASE_PERIOD = 11
+INCREASE_BYTES = 12
+FAST_STEPS = 13
+CLAMP = 14
+CLAMP_AFTER_TIMER = 15
+NIC_LIMIT = 16  # depth of a NIC queue above which its QPs are parked
+SETTINGS_COLUMNS = 17
+
+# gains
+GAIN = 0
+INITIAL_ALPHA = 1
+ADDITIVE_INCREASE = 2
+HYPER_INCREASE = 3
+MAX_CUT = 4
+MIN_RATE = 5
+GAINS_COLUMNS = 6
+
+# heap
+TIME = 0
+ORDER = 1  # sequence << 25 | kind << 22 | index
+HEAP_COLUMNS = 2
+INDEX_BITS = 22
+KIND_BITS = 3
+ARRIVAL = 0
+PORT_FREE = 1
+TURN = 2
+START = 3
+TIMEOUT = 4
+
+# packets
+QP = 0
+PSN = 1  # packet sequence number; in an ACK or NACK the one expected next
+SIZE = 2
+FLAGS = 3
+NEXT = 4
+DESTINATION = 5
+PACKET_COLUMNS = 8
+ARRIVES = 3  # in arrivals
+PRIORITY_MASK = 7  # flags
+MARKED = 8
+ACK = 16
+CNP = 32
+NACK = 64
+
+# ports
+BUSY_UNTIL = 0
+WAKE_PENDING = 1
+BACKLOG = 2  # bit p is set while the queue of priority p holds packets
+WIRE_HEAD = 3
+WIRE_TAIL = 4
+BYTE_TIME = 5  # time on the wire of a byte, in 2^-20 ps
+PROPAGATION = 6
+HEAD_BYTES = 7  # bytes of a packet that must be out before the other end acts on it; all of them unless cut-through
+NODE = 8
+LINE_RATE = 9  # bit/s
+PORT_COLUMNS = 16
+BYTE_TIME_BITS = 20
+
+# queues
+HEAD = 0
+TAIL = 1
+DEPTH = 2
+PEAK_DEPTH = 3
+TX_PACKETS = 4
+TX_BYTES = 5
+RX_PACKETS = 6
+RX_BYTES = 7
+MARKED_PACKETS = 8
+DROPPED_PACKETS = 9
+DROPPED_BYTES = 10
+KMIN = 11
+KMAX = 12
+MARK_SLOPE = 13  # marking probability per byte above kmin, in 2^-53
+RANDOM = 14  # state of the queue's own generator, so that its draws do not depend on events elsewhere
+PARKED_HEAD = 15
+PARKED_TAIL = 16
+QUEUE_COLUMNS = 24
+
+# nodes
+BUFFER_USED = 0
+BUFFER_PEAK = 1
+BUFFER_SIZE = 2
+SALT = 3
+IS_HOST = 4
+NODE_COLUMNS = 8
+
+# senders
+STATE = 0
+PACE = 1  # earliest time of the next packet
+NEXT_PSN = 2
+UNACKED_PSN = 3
+HIGHEST_PSN = 4  # one past the last packet ever sent: below it, a packet is a retransmission
+END_PSN = 5
+SEND_FLOW = 6
+ACKED_FLOW = 7
+LAST_FLOW = 8
+NIC = 9
+PRIORITY = 10
+SOURCE = 11  # host number, and so for the peer
+PEER = 12
+ENTROPY = 13  # of the data's 5-tuple
+ACK_ENTROPY = 14  # of the acknowledgements' 5-tuple
+PARKED_NEXT = 15
+TIMEOUT_DUE = 16
+TIMEOUT_PENDING = 17
+RATE_DUE = 18  # the earlier of the two below
+CUT_DUE = 19
+INCREASE_DUE = 20
+TIME_STAGE = 21
+BYTE_STAGE = 22
+BYTES_SENT = 23
+ALPHA_START = 24
+ALPHA_PERIODS = 25  # periods since ALPHA_START that alpha accounts for
+CNP_SEEN = 26  # in the current period of alpha
+LIMITED = 27  # a CNP has ever come
+SENDER_COLUMNS = 32
+IDLE = 0  # states
+WAITING = 1
+PARKED = 2
+
+# rates [bit/s]
+RATE = 0
+TARGET = 1
+ALPHA = 2
+LINE = 3
+RATE_COLUMNS = 4
+
+# receivers
+EXPECTED_PSN = 0
+RECEIVE_FLOW = 1
+CNP_ALLOWED = 2
+NACK_ALLOWED = 3
+RECEIVER_COLUMNS = 4
+
+# flows
+FLOW_QP = 0
+FLOW_SIZE = 1
+POSTED = 2
+RECEIVED = 3
+COMPLETED = 4
+RETRANSMITTED = 5
+LAST_PSN = 6
+FLOW_NEXT = 7
+FLOW_COLUMNS = 8
+
+# series: a row per port and sample
+SERIES_TIME = 0
+SERIES_INDEX = 1
+SERIES_TX_PACKETS = 2
+SERIES_TX_BYTES = 3
+SERIES_MARKED = 4
+SERIES_DROPPED = 5
+SERIES_DEPTH = 6
+SERIES_PEAK = 7
+SERIES_BUFFER = 8
+SERIES_COLUMNS = 9
+
+# why advance returned
+REACHED = 0
+NEEDS_PACKETS = 1
+NEEDS_SERIES = 2
+
+PS_PER_SECOND_BITS = 8e12  # a byte at 1 bit/s takes this many ps
+
+
+def _compiled(inline: bool) -> Callable[[Function], Function]:
+    """``numba.njit`` with the options of this module and a type that keeps the function's signature."""
+    options = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline}
+    return cast(Callable[[Function], Function], numba.njit(**options))
+
+
+_inlined = _compiled(inline=True)
+
+
+# Events
+
+
+@_compiled(inline=False)
+def push(heap: Ints, clock: Ints, time: int, kind: int, index: int) -> None:
+    """Schedule an event."""
+    sequence = clock[SEQUENCE]
+    clock[SEQUENCE] = sequence + 1
+    order = (sequence << (KIND_BITS + INDEX_BITS)) | (kind << INDEX_BITS) | index
+    if clock[ROOT_TAKEN]:
+        clock[ROOT_TAKEN] = 0
+        _sift_down(heap, clock[HEAP_SIZE], time, order)
+        return
+    place = clock[HEAP_SIZE]
+    clock[HEAP_SIZE] = place + 1
+    while place > 0:
+        parent = (place - 1) >> 2
+        if heap[parent, TIME] <= time:
+            break
+        heap[place, TIME] = heap[parent, TIME]
+        heap[place, ORDER] = heap[parent, ORDER]
+        place = parent
+    heap[place, TIME] = time
+    heap[place, ORDER] = order
+
+
+@_compiled(inline=False)
+def _sift_down(heap: Ints, size: int, time: int, order: int) -> None:
+    """Put an event at the heap's root and let it sink to its place."""
+    place = 0
+    while True:
+        child = (place << 2) + 1
+        if child >= size:
+            break
+        least = child
+        least_time = heap[child, TIME]
+        for other in range(child + 1, min(child + 4, size)):
+            other_time = heap[other, TIME]
+            if other_time < least_time or (other_time == least_time and heap[other, ORDER] < heap[least, ORDER]):
+                least = other
+                least_time = other_time
+        if time < least_time or (time == least_time and order < heap[least, ORDER]):
+            break
+        heap[place, TIME] = least_time
+        heap[place, ORDER] = heap[least, ORDER]
+        place = least
+    heap[place, TIME] = time
+    heap[place, ORDER] = order
+
+
+@_inlined
+def _drop_root(heap: Ints, clock: Ints) -> None:
+    """Remove the event in hand, if no push has taken its place."""
+    if clock[ROOT_TAKEN]:
+        clock[ROOT_TAKEN] = 0
+        last = clock[HEAP_SIZE] - 1
+        clock[HEAP_SIZE] = last
+        if last > 0:
+            _sift_down(heap, last, heap[last, TIME], heap[last, ORDER])
+
+
+# Packets, ports and switches
+
+
+@_inlined
+def _free(clock: Ints, packets: SmallInts, packet: int) -> None:
+    packets[packet, NEXT] = clock[FREE_PACKET]
+    clock[FREE_PACKET] = packet
+    clock[PACKETS_IN_USE] -= 1
+
+
+@_inlined
+def _draw(queues: Ints, queue: int) -> int:
+    """Return 53 random bits of the queue's own generator (xorshift, 64 bits)."""
+    x = queues[queue, RANDOM]
+    x ^= x << 13
+    x ^= (x >> 7) & ((1 << 57) - 1)
+    x ^= x << 17
+    queues[queue, RANDOM] = x
+    return (x >> 11) & ((1 << 53) - 1)
+
+
+@_inlined
+def _mark(queues: Ints, packets: SmallInts, queue: int, packet: int, depth: int) -> None:
+    """Mark a data packet as WRED does at this depth of its queue, the packet itself not counted."""
+    if depth <= queues[queue, KMIN] or packets[packet, FLAGS] & ACK:
+        return
+    if depth <= queues[queue, KMAX]:
+        threshold = queues[queue, MARK_SLOPE] * (depth - queues[queue, KMIN])
+        if _draw(queues, queue) >= threshold:
+            return
+    packets[packet, FLAGS] |= MARKED
+    queues[queue, MARKED_PACKETS] += 1
+
+
+@_inlined
+def _next_hop(
+    nodes: Ints, senders: Ints, sets: SmallInts, next_hops: SmallInts, node: int, destination: int, qp: int, column: int
+) -> int:
+    """Return the port towards ``destination``, chosen by a hash of the 5-tuple salted by the node."""
+    row = sets[node, destination]
+    count = np.int64(next_hops[row, 0])
+    if count == 1:
+        return np.int64(next_hops[row, 1])
+    mixed = (senders[qp, column] ^ nodes[node, SALT]) * 0x5BD1E995
+    mixed = ((mixed ^ (mixed >> 31)) & 0x7FFFFFFF) * 0x2C1B3C6D
+    mixed = (mixed ^ (mixed >> 31)) & 0x7FFFFFFF
+    return np.int64(next_hops[row, 1 + ((mixed * count) >> 31)])
+
+
+@_inlined
+def _enqueue(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    port: int,
+    packet: int,
+) -> None:
+    """Append a packet to its queue at a busy port, or drop it where the switch's buffer is full."""
+    size = np.int64(packets[packet, SIZE])
+    priority = packets[packet, FLAGS] & PRIORITY_MASK
+    queue = port * PRIORITIES + priority
+    node = ports[port, NODE]
+    used = nodes[node, BUFFER_USED] + size
+    if used > nodes[node, BUFFER_SIZE]:
+        queues[queue, DROPPED_PACKETS] += 1
+        queues[queue, DROPPED_BYTES] += size
+        _free(clock, packets, packet)
+        return
+    nodes[node, BUFFER_USED] = used
+    nodes[node, BUFFER_PEAK] = max(nodes[node, BUFFER_PEAK], used)
+    depth = queues[queue, DEPTH]
+    if settings[MARK_AT_ENQUEUE]:
+        _mark(queues, packets, queue, packet, depth)
+    depth += size
+    queues[queue, DEPTH] = depth
+    queues[queue, PEAK_DEPTH] = max(queues[queue, PEAK_DEPTH], depth)
+    packets[packet, NEXT] = NONE
+    if queues[queue, HEAD] == NONE:
+        queues[queue, HEAD] = packet
+        ports[port, BACKLOG] |= np.int64(1) << priority
+    else:
+        packets[queues[queue, TAIL], NEXT] = packet
+    queues[queue, TAIL] = packet
+    if not ports[port, WAKE_PENDING]:
+        ports[port, WAKE_PENDING] = 1
+        push(heap, clock, ports[port, BUSY_UNTIL], PORT_FREE, port)
+
+
+@_inlined
+def _next_priority(settings: Ints, backlog: int) -> int:
+    """Return the priority to serve: control first, then the highest."""
+    priority = settings[CONTROL_PRIORITY]
+    if not (backlog >> priority) & 1:
+        priority = np.int64(PRIORITIES - 1)
+        while not (backlog >> priority) & 1:
+            priority -= 1
+    return priority
+
+
+@_inlined
+def _dequeue(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    senders: Ints,
+    port: int,
+) -> int:
+    """Take the next packet to transmit from a port's queues; let a QP have its turn that waits for the room."""
+    priority = _next_priority(settings, ports[port, BACKLOG])
+    queue = port * PRIORITIES + priority
+    packet = queues[queue, HEAD]
+    following = np.int64(packets[packet, NEXT])
+    queues[queue, HEAD] = following
+    if following == NONE:
+        ports[port, BACKLOG] &= ~(np.int64(1) << priority)
+    size = np.int64(packets[packet, SIZE])
+    depth = queues[queue, DEPTH] - size
+    queues[queue, DEPTH] = depth
+    nodes[ports[port, NODE], BUFFER_USED] -= size
+    if not settings[MARK_AT_ENQUEUE]:
+        _mark(queues, packets, queue, packet, depth)
+    qp = queues[queue, PARKED_HEAD]
+    if qp != NONE and depth <= settings[NIC_LIMIT]:
+        queues[queue, PARKED_HEAD] = senders[qp, PARKED_NEXT]
+        senders[qp, STATE] = WAITING
+        push(heap, clock, clock[NOW], TURN, qp)
+    return packet
+
+
+@_inlined
+def _transmit(
+    clock: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    arrivals: Ints,
+    ports: Ints,
+    queues: Ints,
+    port: int,
+    packet: int,
+) -> None:
+    """Put a packet on the wire."""
+    size = np.int64(packets[packet, SIZE])
+    queue = port * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    queues[queue, TX_PACKETS] += 1
+    queues[queue, TX_BYTES] += size
+    clock[HOPS] += 1
+    byte_time = ports[port, BYTE_TIME]
+    now = clock[NOW]
+    end = now + ((size * byte_time) >> BYTE_TIME_BITS)
+    head_bytes = ports[port, HEAD_BYTES]
+    head = end if size <= head_bytes else now + ((head_bytes * byte_time) >> BYTE_TIME_BITS)
+    arrives = head + ports[port, PROPAGATION]
+    ports[port, BUSY_UNTIL] = end
+    arrivals[packet, ARRIVES] = arrives
+    packets[packet, NEXT] = NONE
+    if ports[port, WIRE_HEAD] == NONE:
+        ports[port, WIRE_HEAD] = packet
+        push(heap, clock, arrives, ARRIVAL, port)
+    else:
+        packets[ports[port, WIRE_TAIL], NEXT] = packet
+    ports[port, WIRE_TAIL] = packet
+    if ports[port, BACKLOG]:
+        ports[port, WAKE_PENDING] = 1
+        push(heap, clock, end, PORT_FREE, port)
+
+
+@_inlined
+def _arrive(clock: Ints, heap: Ints, packets: SmallInts, arrivals: Ints, ports: Ints, queues: Ints, port: int) -> int:
+    """Take the packet that has come out of the wire of ``port`` and count it at the other end."""
+    packet = ports[port, WIRE_HEAD]
+    following = np.int64(packets[packet, NEXT])
+    ports[port, WIRE_HEAD] = following
+    if following != NONE:
+        push(heap, clock, arrivals[following, ARRIVES], ARRIVAL, port)
+    queue = (port ^ 1) * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    queues[queue, RX_PACKETS] += 1
+    queues[queue, RX_BYTES] += np.int64(packets[packet, SIZE])
+    return packet
+
+
+# Congestion control (DCQCN) of a sender
+
+
+@_inlined
+def _power(base: float, exponent: int) -> float:
+    """Return ``base ** exponent`` by repeated squaring: the same bits compiled and interpreted."""
+    result = 1.0
+    while exponent > 0:
+        if exponent & 1:
+            result *= base
+        base *= base
+        exponent >>= 1
+    return result
+
+
+@_compiled(inline=False)
+def _age_alpha(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, at: int) -> None:
+    """Bring alpha up to date: the first period that has passed may have seen a CNP, the rest have not."""
+    periods = (at - senders[qp, ALPHA_START]) // settings[ALPHA_PERIOD] - senders[qp, ALPHA_PERIODS]
+    if periods > 0:
+        keep = 1.0 - gains[GAIN]
+        sample = gains[GAIN] if senders[qp, CNP_SEEN] else 0.0
+        rates[qp, ALPHA] = (keep * rates[qp, ALPHA] + sample) * _power(keep, periods - 1)
+        senders[qp, ALPHA_PERIODS] += periods
+        senders[qp, CNP_SEEN] = 0
+
+
+@_compiled(inline=False)
+def _cut_rate(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, at: int) -> None:
+    """Cut the rate by alpha / 2 and begin recovery anew."""
+    _age_alpha(settings, gains, senders, rates, qp, at)
+    by_timer = settings[CLAMP_AFTER_TIMER] and senders[qp, TIME_STAGE] > 0
+    if settings[CLAMP] or by_timer or senders[qp, BYTE_STAGE] > 0:
+        rates[qp, TARGET] = rates[qp, RATE]
+    cut = min(rates[qp, ALPHA] / 2.0, gains[MAX_CUT])
+    rates[qp, RATE] = max(gains[MIN_RATE], rates[qp, RATE] * (1.0 - cut))
+    senders[qp, TIME_STAGE] = 0
+    senders[qp, BYTE_STAGE] = 0
+    senders[qp, BYTES_SENT] = 0
+    senders[qp, CUT_DUE] = NEVER
+    senders[qp, INCREASE_DUE] = at + settings[INCREASE_PERIOD]
+
+
+@_compiled(inline=False)
+def _raise_rate(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int) -> None:
+    """Raise the rate by one step of fast recovery, additive or hyper increase."""
+    highest = lowest = senders[qp, TIME_STAGE]
+    if settings[INCREASE_BYTES]:
+        highest = max(senders[qp, TIME_STAGE], senders[qp, BYTE_STAGE])
+        lowest = min(senders[qp, TIME_STAGE], senders[qp, BYTE_STAGE])
+    if highest >= settings[FAST_STEPS]:
+        step = gains[HYPER_INCREASE] if lowest > settings[FAST_STEPS] else gains[ADDITIVE_INCREASE]
+        rates[qp, TARGET] = min(rates[qp, LINE], rates[qp, TARGET] + step)
+    rates[qp, RATE] = 0.5 * (rates[qp, RATE] + rates[qp, TARGET])
+
+
+@_compiled(inline=False)
+def _settle_rate(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, now: int) -> None:
+    """Do the cuts and timed increases that fell due up to now, in their order."""
+    while senders[qp, RATE_DUE] <= now:
+        if senders[qp, CUT_DUE] <= senders[qp, INCREASE_DUE]:
+            _cut_rate(settings, gains, senders, rates, qp, senders[qp, CUT_DUE])
+        else:
+            _raise_rate(settings, gains, senders, rates, qp)
+            senders[qp, TIME_STAGE] += 1
+            senders[qp, INCREASE_DUE] += settings[INCREASE_PERIOD]
+            if rates[qp, RATE] >= rates[qp, LINE]:
+                senders[qp, INCREASE_DUE] = NEVER
+        senders[qp, RATE_DUE] = min(senders[qp, CUT_DUE], senders[qp, INCREASE_DUE])
+
+
+@_inlined
+def _receive_cnp(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, now: int) -> None:
+    """Note a CNP: cut at once, or at the end of the cut period it falls in."""
+    _settle_rate(settings, gains, senders, rates, qp, now)
+    if not senders[qp, LIMITED]:
+        senders[qp, LIMITED] = 1
+        senders[qp, ALPHA_START] = now
+        rates[qp, ALPHA] = gains[INITIAL_ALPHA]
+    elif settings[CUT_PERIOD]:
+        _age_alpha(settings, gains, senders, rates, qp, now)
+        senders[qp, CNP_SEEN] = 1
+    if settings[CUT_PERIOD] == 0:
+        _cut_rate(settings, gains, senders, rates, qp, now)
+        rates[qp, ALPHA] = (1.0 - gains[GAIN]) * rates[qp, ALPHA] + gains[GAIN]
+        senders[qp, ALPHA_START] = now
+        senders[qp, ALPHA_PERIODS] = 0
+    elif senders[qp, CUT_DUE] == NEVER:
+        start = senders[qp, ALPHA_START]
+        senders[qp, CUT_DUE] = start + ((now - start) // settings[CUT_PERIOD] + 1) * settings[CUT_PERIOD]
+    senders[qp, RATE_DUE] = min(senders[qp, CUT_DUE], senders[qp, INCREASE_DUE])
+
+
+@_inlined
+def _count_sent(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, size: int) -> None:
+    """Raise the rate where the byte counter says so."""
+    if senders[qp, LIMITED] and settings[INCREASE_BYTES]:
+        senders[qp, BYTES_SENT] += size
+        if senders[qp, BYTES_SENT] >= settings[INCREASE_BYTES]:
+            senders[qp, BYTES_SENT] -= settings[INCREASE_BYTES]
+            _raise_rate(settings, gains, senders, rates, qp)
+            senders[qp, BYTE_STAGE] += 1
+
+
+# Senders
+
+
+@_inlined
+def _schedule_turn(clock: Ints, heap: Ints, senders: Ints, qp: int) -> None:
+    """Give a QP its next turn when its gap is over, or earlier, when an increase of its rate shortens the gap."""
+    senders[qp, STATE] = WAITING
+    due = max(clock[NOW], min(senders[qp, PACE], senders[qp, INCREASE_DUE]))
+    push(heap, clock, due, TURN, qp)
+
+
+@_inlined
+def _wake(clock: Ints, heap: Ints, senders: Ints, qp: int) -> None:
+    """Give an idle QP a turn."""
+    if senders[qp, STATE] == IDLE:
+        senders[qp, PACE] = max(senders[qp, PACE], clock[NOW])
+        _schedule_turn(clock, heap, senders, qp)
+
+
+@_compiled(inline=False)
+def _go_back(clock: Ints, heap: Ints, senders: Ints, qp: int) -> None:
+    """Go on sending from the first packet that is not acknowledged."""
+    senders[qp, NEXT_PSN] = senders[qp, UNACKED_PSN]
+    senders[qp, SEND_FLOW] = senders[qp, ACKED_FLOW]
+    if senders[qp, SEND_FLOW] != NONE:
+        _wake(clock, heap, senders, qp)
+
+
+@_compiled(inline=False)
+def _start(clock: Ints, settings: Ints, heap: Ints, senders: Ints, receivers: Ints, flows: Ints, flow: int) -> None:
+    """Hand a message to its QP, behind those it has."""
+    qp = flows[flow, FLOW_QP]
+    last = senders[qp, LAST_FLOW]
+    if last != NONE:
+        flows[last, FLOW_NEXT] = flow
+    senders[qp, LAST_FLOW] = flow
+    senders[qp, END_PSN] += (flows[flow, FLOW_SIZE] + settings[MTU] - 1) // settings[MTU]
+    flows[flow, LAST_PSN] = senders[qp, END_PSN] - 1
+    if senders[qp, SEND_FLOW] == NONE:
+        senders[qp, SEND_FLOW] = flow
+    if senders[qp, ACKED_FLOW] == NONE:
+        senders[qp, ACKED_FLOW] = flow
+    if receivers[qp, RECEIVE_FLOW] == NONE:
+        receivers[qp, RECEIVE_FLOW] = flow
+    _wake(clock, heap, senders, qp)
+
+
+@_compiled(inline=False)
+def _time_out(clock: Ints, settings: Ints, heap: Ints, senders: Ints, qp: int) -> None:
+    """Go back if nothing was acknowledged for the timeout; keep the timer while packets are outstanding."""
+    if senders[qp, UNACKED_PSN] == senders[qp, HIGHEST_PSN]:
+        senders[qp, TIMEOUT_PENDING] = 0
+        return
+    if clock[NOW] >= senders[qp, TIMEOUT_DUE]:
+        senders[qp, TIMEOUT_DUE] = clock[NOW] + settings[TIMEOUT_AFTER]
+        _go_back(clock, heap, senders, qp)
+    push(heap, clock, senders[qp, TIMEOUT_DUE], TIMEOUT, qp)
+
+
+@_inlined
+def _park(queues: Ints, senders: Ints, qp: int, queue: int) -> None:
+    """Let a QP wait, behind others, for room in its NIC's queue."""
+    senders[qp, STATE] = PARKED
+    senders[qp, PARKED_NEXT] = NONE
+    if queues[queue, PARKED_HEAD] == NONE:
+        queues[queue, PARKED_HEAD] = qp
+    else:
+        senders[queues[queue, PARKED_TAIL], PARKED_NEXT] = qp
+    queues[queue, PARKED_TAIL] = qp
+
+
+@_inlined
+def _may_send(
+    clock: Ints, settings: Ints, gains: Floats, heap: Ints, queues: Ints, senders: Ints, rates: Floats, qp: int
+) -> bool:
+    """Return whether a QP sends in this turn; if not, it is idle, waits on or is parked."""
+    now = clock[NOW]
+    before = rates[qp, RATE]
+    if senders[qp, RATE_DUE] <= now:
+        _settle_rate(settings, gains, senders, rates, qp, now)
+    if senders[qp, SEND_FLOW] == NONE:
+        senders[qp, STATE] = IDLE
+        return False
+    if now < senders[qp, PACE]:
+        senders[qp, PACE] = now + np.int64((senders[qp, PACE] - now) * (before / rates[qp, RATE]))
+        _schedule_turn(clock, heap, senders, qp)
+        return False
+    queue = senders[qp, NIC] * PRIORITIES + senders[qp, PRIORITY]
+    if queues[queue, DEPTH] > settings[NIC_LIMIT]:
+        _park(queues, senders, qp, queue)
+        return False
+    return True
+
+
+@_inlined
+def _send(
+    clock: Ints,
+    settings: Ints,
+    gains: Floats,
+    heap: Ints,
+    packets: SmallInts,
+    senders: Ints,
+    rates: Floats,
+    flows: Ints,
+    qp: int,
+) -> int:
+    """Make the next packet of a QP, and plan its next turn."""
+    now = clock[NOW]
+    flow = senders[qp, SEND_FLOW]
+    psn = senders[qp, NEXT_PSN]
+    size = settings[MTU]
+    if psn == flows[flow, LAST_PSN]:
+        size = (flows[flow, FLOW_SIZE] - 1) % settings[MTU] + 1
+        senders[qp, SEND_FLOW] = flows[flow, FLOW_NEXT]
+    size += settings[HEADER]
+    if psn == senders[qp, UNACKED_PSN]:
+        senders[qp, TIMEOUT_DUE] = now + settings[TIMEOUT_AFTER]
+        if not senders[qp, TIMEOUT_PENDING]:
+            senders[qp, TIMEOUT_PENDING] = 1
+            push(heap, clock, senders[qp, TIMEOUT_DUE], TIMEOUT, qp)
+    senders[qp, NEXT_PSN] = psn + 1
+    if psn < senders[qp, HIGHEST_PSN]:
+        flows[flow, RETRANSMITTED] += 1
+    else:
+        senders[qp, HIGHEST_PSN] = psn + 1
+    packet = clock[FREE_PACKET]
+    clock[FREE_PACKET] = np.int64(packets[packet, NEXT])
+    clock[PACKETS_IN_USE] += 1
+    packets[packet, QP] = qp
+    packets[packet, PSN] = psn
+    packets[packet, SIZE] = size
+    packets[packet, FLAGS] = senders[qp, PRIORITY]
+    packets[packet, DESTINATION] = senders[qp, PEER]
+    _count_sent(settings, gains, senders, rates, qp, size)
+    senders[qp, PACE] = now + np.int64(size * PS_PER_SECOND_BITS / rates[qp, RATE])
+    if senders[qp, SEND_FLOW] != NONE:
+        _schedule_turn(clock, heap, senders, qp)
+    else:
+        senders[qp, STATE] = IDLE
+    return packet
+
+
+@_inlined
+def _receive_ack(
+    clock: Ints,
+    settings: Ints,
+    gains: Floats,
+    heap: Ints,
+    packets: SmallInts,
+    senders: Ints,
+    rates: Floats,
+    flows: Ints,
+    packet: int,
+) -> None:
+    """Take an ACK, NACK or CNP at the sender."""
+    now = clock[NOW]
+    qp = np.int64(packets[packet, QP])
+    expected = np.int64(packets[packet, PSN])
+    flags = packets[packet, FLAGS]
+    if expected > senders[qp, UNACKED_PSN]:
+        senders[qp, UNACKED_PSN] = expected
+        senders[qp, TIMEOUT_DUE] = now + settings[TIMEOUT_AFTER]
+        flow = senders[qp, ACKED_FLOW]
+        while flow != NONE and flows[flow, LAST_PSN] < expected:
+            flows[flow, COMPLETED] = now
+            clock[ACTIVE_FLOWS] -= 1
+            flow = flows[flow, FLOW_NEXT]
+        senders[qp, ACKED_FLOW] = flow
+        if expected > senders[qp, NEXT_PSN]:
+            senders[qp, NEXT_PSN] = expected
+            senders[qp, SEND_FLOW] = flow
+    if flags & NACK and expected == senders[qp, UNACKED_PSN]:
+        _go_back(clock, heap, senders, qp)
+    if flags & CNP:
+        _receive_cnp(settings, gains, senders, rates, qp, now)
+
+
+# Receivers
+
+
+@_inlined
+def _receive_data(
+    clock: Ints, settings: Ints, packets: SmallInts, senders: Ints, receivers: Ints, flows: Ints, packet: int
+) -> bool:
+    """Take a data packet at the receiver; return whether it was turned into an acknowledgement to send."""
+    now = clock[NOW]
+    qp = np.int64(packets[packet, QP])
+    psn = np.int64(packets[packet, PSN])
+    expected = receivers[qp, EXPECTED_PSN]
+    reply = ACK
+    wanted = True
+    if psn == expected:
+        expected += 1
+        receivers[qp, EXPECTED_PSN] = expected
+        receivers[qp, NACK_ALLOWED] = 0
+        flow = receivers[qp, RECEIVE_FLOW]
+        if psn == flows[flow, LAST_PSN]:
+            flows[flow, RECEIVED] = now
+            receivers[qp, RECEIVE_FLOW] = flows[flow, FLOW_NEXT]
+    elif psn > expected:
+        wanted = now >= receivers[qp, NACK_ALLOWED]
+        if wanted:
+            reply |= NACK
+            receivers[qp, NACK_ALLOWED] = now + settings[NACK_GAP]
+    if packets[packet, FLAGS] & MARKED and settings[DCQCN_ON] and now >= receivers[qp, CNP_ALLOWED]:
+        receivers[qp, CNP_ALLOWED] = now + settings[CNP_GAP]
+        reply |= CNP
+        wanted = True
+    if wanted:
+        packets[packet, PSN] = expected
+        packets[packet, SIZE] = settings[ACK_SIZE]
+        packets[packet, FLAGS] = reply | settings[CONTROL_PRIORITY]
+        packets[packet, DESTINATION] = senders[qp, SOURCE]
+    return wanted
+
+
+# Time series and the loop
+
+
+@_compiled(inline=False)
+def _sample(clock: Ints, ports: Ints, queues: Ints, nodes: Ints, series_queues: Ints, series: Ints, until: int) -> bool:
+    """Write the samples due up to ``until``; return False where the series is full."""
+    while clock[SAMPLE_AT] <= until:
+        row = clock[SAMPLES]
+        if row + len(series_queues) > len(series):
+            return False
+        for index in range(len(series_queues)):
+            queue = series_queues[index]
+            series[row, SERIES_TIME] = clock[SAMPLE_AT]
+            series[row, SERIES_INDEX] = index
+            series[row, SERIES_TX_PACKETS] = queues[queue, TX_PACKETS]
+            series[row, SERIES_TX_BYTES] = queues[queue, TX_BYTES]
+            series[row, SERIES_MARKED] = queues[queue, MARKED_PACKETS]
+            series[row, SERIES_DROPPED] = queues[queue, DROPPED_PACKETS]
+            series[row, SERIES_DEPTH] = queues[queue, DEPTH]
+            series[row, SERIES_PEAK] = queues[queue, PEAK_DEPTH]
+            series[row, SERIES_BUFFER] = nodes[ports[queue // PRIORITIES, NODE], BUFFER_USED]
+            row += 1
+        clock[SAMPLES] = row
+        clock[SAMPLE_AT] += clock[SAMPLE_EVERY]
+    return True
+
+
+@_compiled(inline=False)
+def advance(
+    until: int,
+    clock: Ints,
+    settings: Ints,
+    gains: Floats,
+    heap: Ints,
+    packets: SmallInts,
+    arrivals: Ints,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    senders: Ints,
+    rates: Floats,
+    receivers: Ints,
+    flows: Ints,
+    sets: SmallInts,
+    next_hops: SmallInts,
+    series_queues: Ints,
+    series: Ints,
+) -> int:
+    """Handle every event up to ``until`` [ps]; with ``NEVER``, until all flows are complete and no packet is left.
+
+    One loop, longer than a function should be: the state's arrays stay in registers across its branches.
+
+    Returns:
+        ``REACHED``; or ``NEEDS_PACKETS`` or ``NEEDS_SERIES`` where that array is full: make it larger and call again.
+    """
+    while True:
+        _drop_root(heap, clock)
+        if until == NEVER and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
+            return REACHED
+        due = heap[0, TIME] if clock[HEAP_SIZE] > 0 else np.int64(NEVER)
+        if due > until or due == NEVER:
+            if not _sample(clock, ports, queues, nodes, series_queues, series, until):
+                return NEEDS_SERIES
+            clock[NOW] = until
+            return REACHED
+        if clock[SAMPLE_AT] <= due and not _sample(clock, ports, queues, nodes, series_queues, series, due):
+            return NEEDS_SERIES
+        order = heap[0, ORDER]
+        kind = (order >> INDEX_BITS) & ((1 << KIND_BITS) - 1)
+        index = order & ((1 << INDEX_BITS) - 1)
+        if kind == TURN and clock[FREE_PACKET] == NONE:
+            return NEEDS_PACKETS
+        clock[NOW] = due
+        clock[EVENTS] += 1
+        clock[ROOT_TAKEN] = 1
+
+        port = np.int64(NONE)
+        packet = np.int64(NONE)
+        transmits = False
+        if kind == ARRIVAL:
+            packet = _arrive(clock, heap, packets, arrivals, ports, queues, index)
+            node = ports[index ^ 1, NODE]
+            if nodes[node, IS_HOST]:
+                if packets[packet, FLAGS] & ACK:
+                    _receive_ack(clock, settings, gains, heap, packets, senders, rates, flows, packet)
+                    answers = False
+                else:
+                    answers = _receive_data(clock, settings, packets, senders, receivers, flows, packet)
+                if not answers:
+                    _free(clock, packets, packet)
+                    continue
+            column = ACK_ENTROPY if packets[packet, FLAGS] & ACK else ENTROPY
+            destination = np.int64(packets[packet, DESTINATION])
+            qp = np.int64(packets[packet, QP])
+            port = _next_hop(nodes, senders, sets, next_hops, node, destination, qp, column)
+        elif kind == PORT_FREE:
+            port = index
+            ports[port, WAKE_PENDING] = 0
+            packet = _dequeue(clock, settings, heap, packets, ports, queues, nodes, senders, port)
+            transmits = True
+        elif kind == TURN:
+            if not _may_send(clock, settings, gains, heap, queues, senders, rates, index):
+                continue
+            packet = _send(clock, settings, gains, heap, packets, senders, rates, flows, index)
+            port = senders[index, NIC]
+        elif kind == START:
+            qp = flows[index, FLOW_QP]
+            if senders[qp, NIC] == NONE:
+                node = senders[qp, SOURCE] + len(nodes) - sets.shape[1]
+                port = _next_hop(nodes, senders, sets, next_hops, node, senders[qp, PEER], qp, ENTROPY)
+                senders[qp, NIC] = port
+                rates[qp, LINE] = rates[qp, RATE] = rates[qp, TARGET] = ports[port, LINE_RATE]
+            _start(clock, settings, heap, senders, receivers, flows, index)
+            continue
+        else:
+            _time_out(clock, settings, heap, senders, index)
+            continue
+
+        if transmits or (ports[port, BUSY_UNTIL] <= clock[NOW] and not ports[port, WAKE_PENDING]):
+            _transmit(clock, heap, packets, arrivals, ports, queues, port, packet)
+        else:
+            _enqueue(clock, settings, heap, packets, ports, queues, nodes, port, packet)

@@ -1,0 +1,204 @@
+"""What the simulated fabric is made of: every parameter with its unit and its source, and the DCQCN presets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+PRIORITIES = 8
+"""Traffic classes per port (IEEE 802.1Q priority code points)."""
+
+
+def _require_at_least(record: object, least: int, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name}: {value!r} is not an integer of at least {least}")
+
+
+def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: {value!r} is not one of {', '.join(known)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dcqcn:
+    """The congestion control of the senders and the CNP generation of the receivers.
+
+    Sources: "NVIDIA" is the documentation of the ConnectX parameters and their firmware defaults, "paper" is Zhu et al.,
+    SIGCOMM 2015, "HPCC" is the ns-3 code published with Li et al., SIGCOMM 2019. The presets are in :data:`PRESETS`.
+    """
+
+    gain: float
+    """Weight g of a new sample in alpha (NVIDIA: 1 - dce_tcp_g / 1024)."""
+    initial_alpha: float
+    """Congestion estimate at a queue pair's first CNP (NVIDIA: initial_alpha_value / 1024)."""
+    alpha_period_ns: int
+    """Time between updates of alpha [ns] (NVIDIA: dce_tcp_rtt)."""
+    cnp_gap_ns: int
+    """Least time between two CNPs of a queue pair's receiver [ns]; 0 answers every mark (NVIDIA: min_time_between_cnps)."""
+    cut_period_ns: int
+    """Time between checks whether a CNP came and the rate is cut [ns]; 0 cuts at the CNP (NVIDIA:
+    rate_reduce_monitor_period)."""
+    increase_period_ns: int
+    """Time between increases of the rate without a cut [ns] (NVIDIA: rpg_time_reset)."""
+    increase_bytes: int
+    """Bytes sent between increases of the rate without a cut [B]; 0 is off (NVIDIA: rpg_byte_reset)."""
+    fast_recovery_steps: int
+    """Increases towards the target rate before the target itself is raised (NVIDIA: rpg_threshold)."""
+    additive_increase_bps: int
+    """Step of the target rate after fast recovery, R_AI [bit/s] (NVIDIA: rpg_ai_rate)."""
+    hyper_increase_bps: int
+    """Step of the target rate after that, R_HAI [bit/s] (NVIDIA: rpg_hai_rate)."""
+    max_cut: float
+    """Largest fraction one cut takes off the rate (NVIDIA: rpg_min_dec_fac)."""
+    min_rate_bps: int
+    """The rate is never cut below this [bit/s] (NVIDIA: rpg_min_rate)."""
+    clamp_target: bool
+    """Whether every cut lowers the target to the current rate (NVIDIA: clamp_tgt_rate)."""
+    clamp_target_after_timer: bool
+    """Whether a cut does so after an increase by the timer, not only by the byte counter (NVIDIA:
+    clamp_tgt_rate_after_time_inc)."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.gain <= 1 and 0 <= self.initial_alpha <= 1 and 0 < self.max_cut <= 1):
+            raise ValueError("dcqcn: gain and max_cut must be in (0, 1], initial_alpha in [0, 1]")
+        _require_at_least(self, 1, ("alpha_period_ns", "increase_period_ns", "min_rate_bps"))
+        _require_at_least(
+            self,
+            0,
+            (
+                "cnp_gap_ns",
+                "cut_period_ns",
+                "increase_bytes",
+                "fast_recovery_steps",
+                "additive_increase_bps",
+                "hyper_increase_bps",
+            ),
+        )
+
+
+PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
+    {
+        # Documentation of the ConnectX congestion control parameters, and a listing of a card's firmware defaults.
+        "nvidia-default": Dcqcn(
+            gain=5 / 1024,
+            initial_alpha=1023 / 1024,
+            alpha_period_ns=1_000,
+            cnp_gap_ns=4_000,
+            cut_period_ns=4_000,
+            increase_period_ns=300_000,
+            increase_bytes=32_767,
+            fast_recovery_steps=1,
+            additive_increase_bps=5_000_000,
+            hyper_increase_bps=50_000_000,
+            max_cut=0.5,
+            min_rate_bps=1_000_000,
+            clamp_target=False,
+            clamp_target_after_timer=True,
+        ),
+        # The paper's 40 Gb/s testbed. It gives no hyper increase (here: as the additive one) and no least rate (here:
+        # NVIDIA's).
+        "paper-2015": Dcqcn(
+            gain=1 / 256,
+            initial_alpha=1.0,
+            alpha_period_ns=55_000,
+            cnp_gap_ns=50_000,
+            cut_period_ns=0,
+            increase_period_ns=55_000,
+            increase_bytes=10_000_000,
+            fast_recovery_steps=5,
+            additive_increase_bps=40_000_000,
+            hyper_increase_bps=40_000_000,
+            max_cut=0.5,
+            min_rate_bps=1_000_000,
+            clamp_target=True,
+            clamp_target_after_timer=True,
+        ),
+        # The "dcqcn" mode of HPCC's run script, its rate steps (5 and 50 Mb/s per 25 Gb/s) taken at 400 Gb/s.
+        "ns3-hpcc": Dcqcn(
+            gain=1 / 256,
+            initial_alpha=1.0,
+            alpha_period_ns=1_000,
+            cnp_gap_ns=0,
+            cut_period_ns=4_000,
+            increase_period_ns=300_000,
+            increase_bytes=0,
+            fast_recovery_steps=1,
+            additive_increase_bps=80_000_000,
+            hyper_increase_bps=800_000_000,
+            max_cut=0.5,
+            min_rate_bps=1_000_000_000,
+            clamp_target=False,
+            clamp_target_after_timer=True,
+        ),
+        "off": None,
+    }
+)
+"""Named parameter sets; ``off`` sends at line rate, whatever is marked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ecn:
+    """WRED marking of one egress queue; a step at K where ``kmin_bytes`` equals ``kmax_bytes``.
+
+    Draft: Section 8.1.
+    """
+
+    kmin_bytes: int
+    """No mark at or below this depth [B]."""
+    kmax_bytes: int
+    """Every packet is marked above this depth [B]."""
+    pmax: float
+    """Marking probability at ``kmax_bytes``; it rises from 0 at ``kmin_bytes`` in a straight line."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.kmin_bytes <= self.kmax_bytes:
+            raise ValueError(f"kmin_bytes {self.kmin_bytes} and kmax_bytes {self.kmax_bytes}: need 0 <= kmin <= kmax")
+        if not 0 <= self.pmax <= 1:
+            raise ValueError(f"pmax {self.pmax}: must be in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The simulated fabric's parameters; the inventory's ``simulation:`` keys."""
+
+    mtu_bytes: int = 4096
+    """Payload of a full data packet [B]; the largest RoCE path MTU (InfiniBand specification)."""
+    header_bytes: int = 62
+    """Ethernet (14) + IPv4 (20) + UDP (8) + base transport header (12) + invariant CRC (4) + frame check sequence (4)
+    [B]. Preamble and inter-frame gap (20 B) are left out, as in the public simulators."""
+    ack_bytes: int = 64
+    """Size of an ACK, NACK or CNP on the wire [B]; the least Ethernet frame."""
+    propagation_ns: int = 1_000
+    """Delay of a link from its one end to the other [ns]; the public simulators' usual 1 us, which stands for cable,
+    transceivers and the switch's pipeline."""
+    forwarding: str = "store-and-forward"
+    """``store-and-forward``, or ``cut-through``: a switch forwards once the header is in (never onto a faster link)."""
+    buffer_bytes: int = 33_554_432
+    """Packet buffer of a switch, shared by all its queues [B]; HPCC's 32 MiB."""
+    mark_at: str = "dequeue"
+    """Where ECN looks at the queue's depth: ``dequeue`` (HPCC and most switch silicon) or ``enqueue``."""
+    control_priority: int = 6
+    """The class of ACKs, NACKs and CNPs, served before all data; NVIDIA's default class of CNPs."""
+    dcqcn: str | Dcqcn = "nvidia-default"
+    """Congestion control: a name in :data:`PRESETS`, or the parameters themselves."""
+    retransmit_timeout_ns: int = 67_108_864
+    """Time without progress after which a sender goes back to the last unacknowledged packet [ns]; the InfiniBand local
+    ACK timeout 4.096 us * 2^14, perftest's default."""
+    nack_gap_ns: int = 500_000
+    """Least time between two NACKs for the same missing packet [ns]; HPCC's 500 us."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, 1, ("mtu_bytes", "ack_bytes", "buffer_bytes", "retransmit_timeout_ns", "nack_gap_ns"))
+        _require_at_least(self, 0, ("header_bytes", "propagation_ns", "control_priority"))
+        if self.control_priority >= PRIORITIES:
+            raise ValueError(f"control_priority: {self.control_priority} is not a priority; 0 to {PRIORITIES - 1} are")
+        _require_one_of("forwarding", self.forwarding, ("store-and-forward", "cut-through"))
+        _require_one_of("mark_at", self.mark_at, ("dequeue", "enqueue"))
+        if not isinstance(self.dcqcn, Dcqcn):
+            _require_one_of("dcqcn", self.dcqcn, tuple(PRESETS))
+
+    @property
+    def congestion_control(self) -> Dcqcn | None:
+        """The DCQCN parameters in use, None where it is off."""
+        return self.dcqcn if isinstance(self.dcqcn, Dcqcn) else PRESETS[self.dcqcn]
