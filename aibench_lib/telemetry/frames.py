@@ -4,7 +4,7 @@ A null means "unchanged since the row before", so whoever reads a value fills fo
 a counter may need all 64 bits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,32 +57,32 @@ def fill_forward(table: pa.Table, measurement: str) -> pa.Table:
     return _fill_by_series(table, measurement)[1] if table.num_rows else table
 
 
-def series(table: pa.Table, measurement: str, **tags: str) -> pd.DataFrame:
-    """Return one series, filled forward.
+def queue_frame(tables: Mapping[str, pa.Table], switch: str, interface: str, queue: str) -> pd.DataFrame:
+    """Return the rows of one egress queue, filled forward.
 
     Args:
-        table: A window's rows of one measurement.
-        measurement: Its name.
-        **tags: All tags of the series, as ``switch="leaf1", interface="Ethernet33", queue="3"``.
+        tables: A window's rows by measurement.
+        switch: The switch's inventory name.
+        interface: The port, as the switch names it.
+        queue: The queue, as the switch names it.
 
     Returns:
-        Index ``time_ns`` (int64), one column a field (nullable types: a field never seen is NA).
+        ``time_ns`` (int64, ascending) and the fields of the measurement ``queue``: int64, or pandas' nullable Int64
+        with NA up to the first row that has the field.
     """
-    chosen = table
-    for tag in TAGS[measurement]:
-        chosen = chosen.filter(pc.equal(chosen[tag], tags[tag]))
-    chosen = fill_forward(chosen, measurement).select(["time_ns", *FIELDS[measurement]])
-    kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = chosen.to_pandas(types_mapper=kinds.get)
-    frame["time_ns"] = frame["time_ns"].astype("int64")
-    return frame.set_index("time_ns")
+    table = tables["queue"]
+    for tag, value in (("switch", switch), ("interface", interface), ("queue", queue)):
+        table = table.filter(pc.equal(table[tag], value))
+    filled = fill_forward(table, "queue").select(["time_ns", *FIELDS["queue"]])
+    frame: pd.DataFrame = filled.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame.astype({name: "int64" for name in frame if not frame[name].hasnans})
 
 
 def delta(frame: pd.DataFrame, field: str, begin_ns: int, end_ns: int) -> int:
     """Return by how much a counter grew, from its last sample at or before begin to its first at or after end.
 
     Args:
-        frame: One series, from :func:`series`.
+        frame: One series, as :func:`queue_frame` returns it.
         field: A counter's name.
         begin_ns: Begin of the window [ns].
         end_ns: End of the window [ns].
@@ -90,14 +90,16 @@ def delta(frame: pd.DataFrame, field: str, begin_ns: int, end_ns: int) -> int:
     Raises:
         UndefinedKpi: There is no sample before, or none after, or the counter went backwards.
     """
-    values = frame[field].dropna()
-    before, after = values[values.index <= begin_ns], values[values.index >= end_ns]
-    if before.empty or after.empty:
-        missing = "at or before the begin" if before.empty else "at or after the end"
+    known = frame[frame[field].notna()]
+    times, values = known["time_ns"].to_numpy(np.int64), known[field].to_numpy(np.int64)
+    before = int(np.searchsorted(times, begin_ns, side="right")) - 1
+    after = int(np.searchsorted(times, end_ns, side="left"))
+    if before < 0 or after == times.size:
+        missing = "at or before the begin" if before < 0 else "at or after the end"
         raise UndefinedKpi(f"{field}: no sample {missing} of the window from {begin_ns} to {end_ns} ns")
-    if resets(values.loc[before.index[-1] : after.index[0]].to_numpy(dtype=np.int64)).size:
+    if resets(values[before : after + 1]).size:
         raise UndefinedKpi(f"{field}: the counter went backwards in the window from {begin_ns} to {end_ns} ns")
-    return int(after.iloc[0]) - int(before.iloc[-1])
+    return int(values[after] - values[before])
 
 
 def gaps(times_ns: Sequence[int] | Integers, longest_ns: int, begin_ns: int, end_ns: int) -> list[tuple[int, int]]:
