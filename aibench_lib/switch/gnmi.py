@@ -1,36 +1,28 @@
-"""The one door to pygnmi's client: switches that are configured over gNMI."""
+"""The one door to pygnmi: switches that are configured over gNMI.
+
+It uses pygnmi's messages, stubs and path syntax, and not its client, which sets no deadlines, waits long for a switch
+that is not there, and prints.
+"""
 
 import json
-import logging
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
 import yaml
-from pygnmi.client import gNMIclient, gNMIException
+from pygnmi.create_gnmi_path import gnmi_path_generator
+from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.platforms import Platform
 from aibench_lib.switch.setting import Setting
 from aibench_lib.switch.target import Target
 
-CONNECT_SECONDS = 5
-"""pygnmi waits twice: a second time after it changed the cipher."""
+CONNECT_SECONDS = 10
 CALL_SECONDS = 30
-
-_OPTIONS = [
-    # pygnmi sets no deadline; a hung switch must not hang the run.
-    (
-        "grpc.service_config",
-        json.dumps({"methodConfig": [{"name": [{"service": "gnmi.gNMI"}], "timeout": f"{CALL_SECONDS}s"}]}),
-    ),
-    ("grpc.enable_http_proxy", 0),
-]
-
-# What a library has to say reaches the user as one translated line, not as its log on the terminal.
-logging.getLogger("pygnmi").addHandler(logging.NullHandler())
 
 
 class GnmiSwitch:
@@ -49,17 +41,18 @@ class GnmiSwitch:
         self._facts = platform.gnmi
         port = target.gnmi_port or platform.gnmi.port
         self._place = f"{target.address}:{port}"
-        self._knock(target.address, port)
-        self._client = gNMIclient(
-            target=(target.address, port),
-            username=target.username,
-            password=target.password,
-            path_cert=target.ca,  # without a key, pygnmi takes this as the root certificate
-            gnmi_timeout=CONNECT_SECONDS,
-            grpc_options=list(_OPTIONS),
+        self._knock(target.ca, port)
+        self._channel = grpc.secure_channel(
+            self._place,
+            grpc.ssl_channel_credentials(Path(target.ca).read_bytes()),
+            options=[("grpc.enable_http_proxy", 0)],  # a proxy of the office does not lead into the lab
         )
-        with self._translated("Capabilities"):
-            self._client.connect()
+        self._stub = gnmi_pb2_grpc.gNMIStub(self._channel)
+        try:
+            self._call(self._stub.Capabilities, gnmi_pb2.CapabilityRequest(), "Capabilities")
+        except LabError:
+            self.close()
+            raise
 
     def read_config(self) -> str:
         """Return the subtrees that the platform's templates touch, as JSON."""
@@ -80,83 +73,102 @@ class GnmiSwitch:
     def apply(self, rendered: str) -> None:
         """Send the rendered updates in one Set."""
         changes = yaml.safe_load(rendered)
-        self._set(update=[(change["path"], json.dumps(change["value"])) for change in changes])
+        self._set(update=[self._update(change["path"], change["value"]) for change in changes])
 
     def restore(self, config: str) -> None:
         """Replace the subtrees with what they held, in one Set."""
         subtrees = json.loads(config)
         self._set(
-            delete=[path for path, value in subtrees.items() if value is None],
-            replace=[(path, json.dumps(value)) for path, value in subtrees.items() if value is not None],
+            delete=[gnmi_path_generator(path) for path, value in subtrees.items() if value is None],
+            replace=[self._update(path, value) for path, value in subtrees.items() if value is not None],
         )
 
     def close(self) -> None:
         """Close the channel."""
-        self._client.close()
+        self._channel.close()
 
-    def _knock(self, address: str, port: int) -> None:
-        """Find out in seconds, and with a reason, that nobody listens; gRPC only says that it did not get ready."""
+    def _knock(self, ca: str, port: int) -> None:
+        """Find out at once, and with a reason, what gRPC only reports as a channel that does not get ready."""
         try:
-            socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
+            context = ssl.create_default_context(cafile=ca)
+        except ssl.SSLError as error:
+            raise SpecError(f"{self._target.host}: switch.ca: {ca} holds no certificate") from error
+        context.set_alpn_protocols(["h2"])
+        try:
+            with (
+                socket.create_connection((self._target.address, port), timeout=CONNECT_SECONDS) as connection,
+                context.wrap_socket(connection, server_hostname=self._target.address),
+            ):
+                pass
+        except ssl.SSLCertVerificationError as error:
+            raise LabError(
+                self._target.host,
+                f"the certificate at {self._place} is not trusted: {error.verify_message}; check that {ca} signed it "
+                "and that it names this address",
+            ) from error
         except OSError as error:
             raise LabError(
                 self._target.host,
-                f"unreachable at {self._place} over gNMI: {error}; check ansible_host, switch.gnmi_port "
-                "and the management network",
+                f"unreachable at {self._place} over gNMI with TLS: {error.strerror or error}; check ansible_host, "
+                "switch.gnmi_port and the management network",
             ) from error
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
         """Return the configuration at ``path``, or None if there is none."""
-        with self._translated(f"Get {path}"):
-            try:
-                answer = self._client.get(path=[path], datatype="config", encoding=self._facts.encoding)
-            except gNMIException as error:
-                if _code(error) is grpc.StatusCode.NOT_FOUND:
-                    return None
-                raise
-        updates = [update for part in answer.get("notification", ()) for update in part.get("update", ())]
+        request = gnmi_pb2.GetRequest(
+            path=[gnmi_path_generator(path)],
+            type=gnmi_pb2.GetRequest.CONFIG,
+            encoding=gnmi_pb2.Encoding.Value(self._facts.encoding.upper()),
+        )
+        answer = self._call(self._stub.Get, request, f"Get {path}", absent=grpc.StatusCode.NOT_FOUND)
+        updates = [update for part in answer.notification for update in part.update] if answer else []
         if len(updates) > 1:
             raise LabError(self._target.host, f"answered Get {path} with {len(updates)} values instead of one tree")
-        return updates[0].get("val") if updates else None
+        return _value(updates[0].val) if updates else None
 
-    def _set(self, **operations: list[Any]) -> None:
-        paths = [item if isinstance(item, str) else item[0] for items in operations.values() for item in items]
-        with self._translated(f"Set {', '.join(paths)}"):
-            self._client.set(**operations, encoding=self._facts.encoding)
+    def _update(self, path: str, value: object) -> Any:  # noqa: ANN401 - a message without types
+        typed = gnmi_pb2.TypedValue(**{f"{self._facts.encoding}_val": json.dumps(value).encode()})
+        return gnmi_pb2.Update(path=gnmi_path_generator(path), val=typed)
 
-    @contextmanager
-    def _translated(self, call: str) -> Iterator[None]:
-        """Turn what pygnmi and gRPC raise into one line that names the host and the call."""
-        host = self._target.host
+    def _set(self, **operations: Iterable[Any]) -> None:
+        request = gnmi_pb2.SetRequest(**operations)
+        paths = [*request.delete, *(update.path for update in (*request.update, *request.replace))]
+        names = ", ".join("/" + "/".join(element.name for element in path.elem) for path in paths)
+        self._call(self._stub.Set, request, f"Set {names}")
+
+    def _call(
+        self, method: Callable[..., Any], request: object, what: str, absent: grpc.StatusCode | None = None
+    ) -> Any:  # noqa: ANN401 - a message without types
+        """Return the answer to one call, or None if the status is ``absent``.
+
+        Raises:
+            LabError: The switch refused or did not answer; the message names the host and the call.
+        """
+        metadata = (("username", self._target.username), ("password", self._target.password))
         try:
-            yield
-        except grpc.FutureTimeoutError as error:
-            raise LabError(
-                host,
-                f"no TLS session with {self._place} within {2 * CONNECT_SECONDS} s; check that {self._target.ca} "
-                "signed the switch's certificate and that the certificate names this address",
-            ) from error
-        except gNMIException as error:
-            raise LabError(host, self._refusal(call, error)) from error
+            return method(request, metadata=metadata, timeout=CALL_SECONDS)
+        except grpc.RpcError as error:
+            if error.code() is absent:
+                return None
+            raise LabError(self._target.host, self._why(what, error.code(), error.details())) from error
 
-    def _refusal(self, call: str, error: gNMIException) -> str:
-        code = _code(error)
-        cause = error.orig_exc
-        details = cause.details() if isinstance(cause, grpc.Call) else str(error)
+    def _why(self, what: str, code: grpc.StatusCode, details: str) -> str:
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
             return (
                 f"wrong user name or password for {self._target.username!r} at {self._place} over gNMI ({details}); "
                 "check ansible_user and ansible_password"
             )
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"no answer to {call} within {CALL_SECONDS} s at {self._place}"
+            return f"no answer to {what} within {CALL_SECONDS} s at {self._place}"
         if code is grpc.StatusCode.UNAVAILABLE:
-            return f"the gNMI session at {self._place} broke at {call}: {details}"
-        return f"refused {call}: {details}; nothing was changed"
+            return f"the gNMI session at {self._place} broke at {what}: {details}"
+        return f"refused {what}: {details}; compare templates/{self._target.platform} with its software"
 
 
-def _code(error: gNMIException) -> grpc.StatusCode | None:
-    return error.orig_exc.code() if isinstance(error.orig_exc, grpc.Call) else None
+def _value(value: Any) -> Any:  # noqa: ANN401 - a message without types
+    kind = value.WhichOneof("value")
+    content = getattr(value, kind)
+    return json.loads(content) if kind in ("json_val", "json_ietf_val") else content
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401 - a leaf's value
