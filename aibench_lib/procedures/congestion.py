@@ -95,7 +95,7 @@ def _onset(seen: Observation) -> kpi.MarkingOnset | None:
     queue = seen.queue
     try:
         return kpi.marking_onset(
-            queue["time_ns"],
+            queue.index,
             queue["ecn_marked_packets"],
             queue["depth_bytes"],
             start_ns=seen.t0_ns,

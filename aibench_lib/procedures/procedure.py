@@ -32,7 +32,7 @@ class Observation:
     samples: pa.Table
     """One row a transfer, as in ``worker/samples.py``."""
     queue: pd.DataFrame
-    """The observed queue over the trial's window: time_ns and the fields of the ``queue`` measurement."""
+    """The observed queue over the trial's window, filled forward: index ``time_ns``, fields of the ``queue`` measurement."""
     t0_ns: int
     t_end_ns: int
     interval_ns: int
@@ -47,7 +47,7 @@ class Observation:
 
     def depths(self) -> NDArray[np.int64]:
         """Return the sampled depths of the observed queue from T0 on, shape ``(n,)`` [bytes]."""
-        return self.queue.loc[self.queue["time_ns"] >= self.t0_ns, "depth_bytes"].to_numpy(dtype=np.int64)
+        return self.queue.loc[self.queue.index >= self.t0_ns, "depth_bytes"].to_numpy(dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,101 @@
+import pytest
+
+from aibench_lib.catalogue import load_benchmarks
+from aibench_lib.errors import SpecError
+from aibench_lib.run.plan import (
+    Profile,
+    choose_profile,
+    choose_tests,
+    duration,
+    plan_tests,
+    planned_deviations,
+    steps,
+    trials_of_setting,
+)
+
+PROFILES = {"quick": {"trials": 3}, "draft": {}}
+
+
+def test_the_draft_profile_plans_the_400_trials_of_test_8_1():
+    (planned,) = plan_tests(["8.1"], choose_profile("draft", PROFILES))
+    assert planned.total_trials == 4 * 5 * 20
+
+
+def test_the_quick_profile_plans_three_trials_and_says_that_the_draft_asks_for_twenty():
+    planned = plan_tests(["8.1"], choose_profile("quick", PROFILES))
+    assert planned[0].total_trials == 4 * 5 * 3
+    (deviation,) = planned_deviations(planned)
+    assert (deviation.draft, deviation.here) == ("at least 20", "3")
+
+
+def test_the_draft_profile_deviates_in_nothing():
+    assert planned_deviations(plan_tests(["8.1"], Profile())) == []
+
+
+def test_every_trial_has_its_own_name_and_its_own_seed():
+    (planned,) = plan_tests(["8.1"], Profile())
+    trials = [trial for setting in planned.settings for trial in trials_of_setting(planned, setting, 1)]
+    assert len({trial.id for trial in trials}) == len({trial.seed for trial in trials}) == 400
+
+
+def test_a_trials_seed_depends_on_the_runs_seed_and_not_on_how_many_trials_there_are():
+    (few,) = plan_tests(["8.1"], Profile(trials=2))
+    (many,) = plan_tests(["8.1"], Profile(trials=20))
+    setting = few.settings[2]
+    seeds = {trial.id: trial.seed for trial in trials_of_setting(many, setting, 7)}
+    assert all(seeds[trial.id] == trial.seed for trial in trials_of_setting(few, setting, 7))
+    assert {trial.seed for trial in trials_of_setting(few, setting, 8)}.isdisjoint(seeds.values())
+
+
+def test_a_step_holds_what_a_playbook_needs_to_configure_one_setting():
+    first = steps(plan_tests(["8.1"], Profile()))[0]
+    assert first["feature"] == "ecn"
+    assert first["setting"] == {"ecn_threshold_bytes": 100_000}
+
+
+def test_a_section_without_a_wish_means_all_of_its_tests_that_can_be_run():
+    assert choose_tests(None, 8) == ("8.1",)
+
+
+def test_tests_may_be_named_in_one_word():
+    assert choose_tests("8.1", 8) == ("8.1",)
+
+
+def test_an_unknown_test_is_refused_with_the_list_of_tests():
+    with pytest.raises(SpecError, match=r"'8\.9' is no test of the draft; its tests are: 5\.1, 5\.2"):
+        choose_tests("8.9", 8)
+
+
+def test_a_test_of_another_section_is_refused_with_the_section_it_is_in():
+    with pytest.raises(SpecError, match=r"5\.1 is not in Section 8"):
+        choose_tests(["5.1"], 8)
+
+
+def test_a_test_that_cannot_be_run_yet_is_refused_by_name():
+    with pytest.raises(SpecError, match=r"8\.4 \(PFC Storm and Deadlock Resilience\) cannot be run by this version"):
+        choose_tests("8.4", 8)
+
+
+def test_an_unknown_profile_is_refused_with_the_known_ones():
+    with pytest.raises(SpecError, match="there is no profile 'fast'; the inventory's profiles are: quick, draft"):
+        choose_profile("fast", PROFILES)
+
+
+@pytest.mark.parametrize("wrong", [{"trails": 3}, {"trials": "three"}, {"trials": 0}, {"trials": -1}])
+def test_a_wrong_profile_is_refused_with_its_name(wrong):
+    with pytest.raises(SpecError, match=r"inventory: profiles\.quick"):
+        choose_profile("quick", {"quick": wrong})
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.2, "1:00"), (61, "1:01"), (3661, "1:01:01")])
+def test_a_duration_reads_like_a_clock(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_every_procedure_belongs_to_a_test_of_the_draft_and_reports_what_the_test_names():
+    from aibench_lib.procedures import PROCEDURES
+
+    for id_, procedure in PROCEDURES.items():
+        benchmark = load_benchmarks()[id_]
+        reported = {item.kpi for item in (*procedure.quantities, *procedure.distributions)}
+        assert reported == {*benchmark.kpis, *benchmark.derived}
