@@ -1,0 +1,171 @@
+"""The traffic agents of the simulated hosts: one gRPC server each, on the host's own address."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn
+
+import grpc
+import pyarrow as pa
+
+from aibench_lib import __version__
+from aibench_lib.model import LabKind, ObservationPoint
+from aibench_lib.virtual_lab.rendezvous import Aborted, InvalidRequest, Missing, NotReady, Refusal, Rendezvous, Start
+from aibench_lib.virtual_lab.world import Flow, Outcome, Times
+from aibench_lib.worker import agent_pb2, agent_pb2_grpc
+from aibench_lib.worker.samples import SCHEMA, to_ipc
+
+PORT = 50051
+
+_CLOCK = "lab"
+_CODES = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    NotReady: grpc.StatusCode.FAILED_PRECONDITION,
+    Missing: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Aborted: grpc.StatusCode.ABORTED,
+}
+
+
+class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # generated without types
+    """The agent of one host.
+
+    Args:
+        host: Inventory name.
+        hosts: All hosts of the lab.
+        rendezvous: Where the agents of a trial meet.
+        now_ns: Tells lab time.
+        counters: Tells the NIC's counters.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        hosts: frozenset[str],
+        rendezvous: Rendezvous,
+        now_ns: Callable[[], int],
+        counters: Callable[[str], dict[str, int]],
+    ) -> None:
+        self._host = host
+        self._hosts = hosts
+        self._rendezvous = rendezvous
+        self._now_ns = now_ns
+        self._counters = counters
+
+    async def Describe(self, request: Any, context: Any) -> Any:  # noqa: N802 - the names of the service definition
+        """Say who the agent is."""
+        return agent_pb2.Description(
+            host=self._host,
+            version=__version__,
+            lab=LabKind.SIMULATED,
+            transport="simulated",
+            clock=_CLOCK,
+            now_ns=self._now_ns(),
+            nic="simulated 400 Gb/s",
+        )
+
+    async def Prepare(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Note what to send."""
+        try:
+            flows = [self._flow(transfer) for transfer in request.transfers]
+            if len({flow.qp for flow in flows}) < len(flows):
+                raise InvalidRequest(f"{self._host}: two transfers use the same queue pair")
+            self._rendezvous.prepare(request.trial, self._host, flows, request.seed)
+        except Refusal as refusal:
+            await _refuse(context, refusal)
+        endpoints = [agent_pb2.Endpoint(peer=self._host, qp=flow.qp, address=self._host.encode()) for flow in flows]
+        return agent_pb2.Prepared(endpoints=endpoints, now_ns=self._now_ns())
+
+    async def Connect(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Note from whom to receive."""
+        try:
+            self._rendezvous.connect(
+                request.trial, self._host, [(sender.peer, sender.qp) for sender in request.senders]
+            )
+        except Refusal as refusal:
+            await _refuse(context, refusal)
+        return agent_pb2.Connected(now_ns=self._now_ns())
+
+    async def Run(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        """Send from T0 on, once every participant is here."""
+        start = Start(request.t0_ns, request.participants, request.timeout_ns)
+        try:
+            flows, outcome = await self._rendezvous.run(request.trial, self._host, start)
+        except Refusal as refusal:
+            await _refuse(context, refusal)
+        yield agent_pb2.SampleBatch(
+            arrow=to_ipc(_samples(flows, outcome, request.t0_ns)), finished_ns=self._finished_ns(outcome, request.t0_ns)
+        )
+
+    async def Counters(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Read the NIC."""
+        return agent_pb2.CounterValues(values=self._counters(self._host), time_ns=self._now_ns())
+
+    async def Stop(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Forget a trial, and release whoever waits for it."""
+        self._rendezvous.stop(request.trial)
+        return agent_pb2.Stopped()
+
+    def _flow(self, transfer: Any) -> Flow:
+        if transfer.peer not in self._hosts or transfer.peer == self._host:
+            raise InvalidRequest(f"{self._host}: cannot send to {transfer.peer!r}: no such peer in this lab")
+        if transfer.size_bytes <= 0 or transfer.offset_ns < 0 or transfer.priority > 7:
+            raise InvalidRequest(
+                f"{self._host}: queue pair {transfer.qp}: size must be positive, offset not negative, priority 0 to 7"
+            )
+        return Flow(
+            source=self._host,
+            destination=transfer.peer,
+            qp=transfer.qp,
+            size_bytes=transfer.size_bytes,
+            offset_ns=transfer.offset_ns,
+            priority=transfer.priority,
+        )
+
+    def _finished_ns(self, outcome: Outcome, t0_ns: int) -> int:
+        """Return when the last transfer from or to this host had ended."""
+        ended = t0_ns
+        for flow, times in outcome.times.items():
+            if self._host in (flow.source, flow.destination):
+                moment = times.completed_ns if flow.source == self._host else times.received_ns
+                ended = max(ended, outcome.end_ns if moment is None else moment)
+        return ended
+
+
+async def _refuse(context: Any, refusal: Refusal) -> NoReturn:
+    await context.abort(_CODES[type(refusal)], str(refusal))
+    raise AssertionError("unreachable: abort raises") from refusal
+
+
+def _samples(flows: list[Flow], outcome: Outcome, t0_ns: int) -> pa.Table:
+    return pa.Table.from_pylist([_sample(flow, outcome.times[flow], t0_ns) for flow in flows], SCHEMA)
+
+
+def _sample(flow: Flow, times: Times, t0_ns: int) -> dict[str, Any]:
+    return {
+        "host": flow.source,
+        "peer": flow.destination,
+        "qp": flow.qp,
+        "size_bytes": flow.size_bytes,
+        "intended_ns": t0_ns + flow.offset_ns,
+        "posted_ns": times.posted_ns,
+        "completed_ns": times.completed_ns,
+        "received_ns": times.received_ns,
+        "status": "timeout" if times.completed_ns is None else "ok",
+        "clock": _CLOCK,
+        "transport": "simulated",
+        "observation_point": ObservationPoint.ENDPOINT,
+    }
+
+
+async def serve_agent(service: AgentService, address: str, credentials: grpc.ServerCredentials) -> grpc.aio.Server:
+    """Listen for coordinators on one host's address.
+
+    Raises:
+        OSError: The address is in use.
+    """
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    agent_pb2_grpc.add_AgentServicer_to_server(service, server)
+    try:
+        server.add_secure_port(f"{address}:{PORT}", credentials)
+    except RuntimeError as error:
+        raise OSError(f"{address}:{PORT}") from error
+    await server.start()
+    return server

@@ -1,0 +1,124 @@
+"""Start, hold, look at and stop the virtual lab's process."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from aibench_lib.errors import LabError
+from aibench_lib.virtual_lab.holders import add_holder, clear_holders
+from aibench_lib.virtual_lab.state import State, StateDirectory
+
+__all__ = ["State", "down", "hold", "status", "up"]
+
+_HOST = "virtual lab"
+_STOP_SECONDS = 10.0
+_REPORT = 3
+"""The lab's descriptor of the pipe to whoever starts it."""
+
+
+def up(inventory: Path, state_dir: Path, network: str, holder_pid: int | None, say: Callable[[str], None]) -> State:
+    """Start the virtual lab as a process of its own and wait until it answers; one that is up is taken as it is.
+
+    Args:
+        inventory: Directory of the inventory that declares the fabric.
+        state_dir: Lab state directory.
+        network: First two octets of a loopback network, such as ``127.81``.
+        holder_pid: A process the lab lives for: it goes down when the last such process is gone. None at the start:
+            it lives until :func:`down`.
+        say: Told what takes long.
+
+    Raises:
+        LabError: It does not start, or one is up on another network.
+    """
+    state = status(state_dir)
+    if state is not None and (holder_pid is None or hold(state_dir, holder_pid)):
+        if state.network != network:
+            raise LabError(_HOST, f"it is up on network {state.network}, not {network}; take it down first")
+        return state
+    directory = StateDirectory(state_dir)
+    directory.make()
+    clear_holders(directory)
+    if holder_pid is not None:
+        add_holder(directory, holder_pid)
+    _start(inventory, directory, network, say)
+    state = status(state_dir)
+    if state is None:
+        raise LabError(_HOST, f"it went down at once; see {state_dir / 'lab.log'}")
+    return state
+
+
+def hold(state_dir: Path, pid: int) -> bool:
+    """Let the lab live at least as long as a process; return False if the lab is not up."""
+    directory = StateDirectory(state_dir)
+    if status(state_dir) is None:
+        return False
+    with directory.deciding():
+        return status(state_dir) is not None and add_holder(directory, pid)
+
+
+def status(state_dir: Path) -> State | None:
+    """Return who runs with a state directory, or None."""
+    return StateDirectory(state_dir).read()
+
+
+def down(state_dir: Path) -> None:
+    """Stop the lab and wait until it has gone; nothing to stop is no error.
+
+    Raises:
+        LabError: It belongs to another user.
+    """
+    state = status(state_dir)
+    if state is None:
+        return
+    try:
+        descriptor = os.pidfd_open(state.pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        if not poller.poll(_STOP_SECONDS * 1000):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            poller.poll()
+            StateDirectory(state_dir).remove_secrets()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(state.pid, 0)  # whoever started the lab is its parent, and must not leave a zombie
+    except PermissionError as error:
+        raise LabError(_HOST, f"process {state.pid} belongs to another user; stop it as that user") from error
+    finally:
+        os.close(descriptor)
+
+
+def _start(inventory: Path, directory: StateDirectory, network: str, say: Callable[[str], None]) -> None:
+    reading, writing = os.pipe()
+    log = directory.path / "lab.log"
+    command = [sys.executable, "-m", "aibench_lib.virtual_lab", "--inventory", str(inventory.resolve())]
+    command += ["--state", str(directory.path.resolve()), "--network", network, "--report", str(_REPORT)]
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+        (os.POSIX_SPAWN_DUP2, writing, _REPORT),
+    ]
+    try:
+        os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as reports:
+        for line in reports:
+            what, text = json.loads(line)
+            if what == "say":
+                say(text)
+            elif what == "failed":
+                raise LabError(_HOST, text.removeprefix(f"{_HOST}: "))
+            else:
+                return
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    raise LabError(_HOST, f"it ended while it started: {last.strip()}; see {log}")

@@ -1,0 +1,201 @@
+"""Match a typed line against command patterns, as the CLI does: abbreviations, ranges, and where it went wrong.
+
+A pattern is words and values: ``mtu <bytes:68..9214>``. A value's kind is a range, a choice (``bytes|kbytes``), ``word``,
+``interface``, or ``line`` (the rest). ``<*name:kind>`` marks a value that tells one line from another (``uc-tx-queue
+<*queue:0..7>``); a tail in brackets may be left out.
+"""
+
+import functools
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+
+class CliError(Exception):
+    """The answer to a line that is not accepted; ``position`` is the token it failed at."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+@dataclass(frozen=True)
+class Word:
+    """A keyword; any unambiguous beginning of it is accepted."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Value:
+    """Something the user chooses."""
+
+    name: str
+    kind: str
+    key: bool
+
+    def read(self, token: str, interfaces: Collection[str]) -> str | None:
+        """Return the token as the configuration shows it, or None if it is not such a value."""
+        if ".." in self.kind:
+            low, high = map(int, self.kind.split(".."))
+            return str(int(token)) if token.isdecimal() and low <= int(token) <= high else None
+        if "|" in self.kind:
+            matches = [choice for choice in self.kind.split("|") if choice.startswith(token.lower())]
+            return matches[0] if len(matches) == 1 else None
+        if self.kind == "interface":
+            number = re.fullmatch(r"et(?:h|he|her|hern|herne|hernet)?(\d+(?:/\d+)*)", token.lower())
+            name = f"Ethernet{number[1]}" if number else ""
+            return name if name in interfaces else None
+        return token
+
+
+Form = tuple[Word | Value, ...]
+
+
+class HasPattern(Protocol):
+    """Anything that is called by a line."""
+
+    @property
+    def pattern(self) -> str: ...  # noqa: D102 - the module's docstring describes patterns
+
+
+C = TypeVar("C", bound=HasPattern)
+
+
+@dataclass(frozen=True)
+class Match(Generic[C]):
+    """A line that was understood."""
+
+    command: C
+    form: Form
+    words: tuple[str, ...]
+    """The line's words in full; the rest of a line is one word."""
+
+    @property
+    def text(self) -> str:
+        """The line as the configuration shows it."""
+        return " ".join(self.words)
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The chosen values by name; those of a tail that was left out are missing."""
+        pairs = zip(self.form, self.words, strict=False)
+        return {part.name: word for part, word in pairs if isinstance(part, Value)}
+
+    @property
+    def identity(self) -> str:
+        """What the line shares with every line that would replace it: words before the first value, and key values."""
+        return identity(self.form, self.words)
+
+
+def identity(form: Form, words: Sequence[str]) -> str:
+    """Return the words of a line up to its first value that is not a key."""
+    kept = []
+    for part, word in zip(form, words, strict=False):
+        if isinstance(part, Value) and not part.key:
+            break
+        kept.append(word)
+    return " ".join(kept)
+
+
+@functools.cache
+def forms(pattern: str) -> tuple[Form, ...]:
+    """Return the forms of a pattern: the whole, and the one without its tail in brackets."""
+    head, bracket, tail = pattern.partition(" [")
+    whole = tuple(_part(text) for text in f"{head} {tail.removesuffix(']')}".split())
+    return (whole, whole[: len(head.split())]) if bracket else (whole,)
+
+
+def match(
+    commands: Sequence[C], tokens: Sequence[str], interfaces: Collection[str], *, partial: bool = False
+) -> Match[C]:
+    """Return the command that a line calls.
+
+    Args:
+        commands: What may be typed here.
+        tokens: The line's tokens, at least one.
+        interfaces: The switch's interfaces.
+        partial: Whether the line may stop anywhere after what identifies it (``no mtu``).
+
+    Raises:
+        CliError: As the switch words it: invalid input, ambiguous, or incomplete.
+    """
+    alive: list[Match[C]] = [Match(command, form, ()) for command in commands for form in forms(command.pattern)]
+    for position, token in enumerate(tokens):
+        alive = _step(alive, position, token, interfaces)
+    for found in alive:
+        if len(found.form) == len(found.words) or _takes_rest(found.form):
+            return found
+    if partial:
+        for found in alive:
+            if len(found.words) >= _identifying(found.form):
+                return found
+    raise CliError(f"% Incomplete command (at token {len(tokens)}: 'None')", len(tokens))
+
+
+def _step(alive: list[Match[C]], position: int, token: str, interfaces: Collection[str]) -> list[Match[C]]:
+    following: list[Match[C]] = []
+    exact: list[Match[C]] = []
+    keywords: set[str] = set()
+    for candidate in alive:
+        word = _accept(candidate, token, interfaces)
+        if word is None:
+            continue
+        part = candidate.form[min(len(candidate.words), len(candidate.form) - 1)]
+        grown = _grow(candidate, word)
+        following.append(grown)
+        if isinstance(part, Word):
+            keywords.add(part.text)
+            if part.text == token.lower():
+                exact.append(grown)
+    if exact:
+        return exact
+    if len(keywords) > 1:
+        raise CliError(f"% Ambiguous command (at token {position}: '{token}')", position)
+    if not following:
+        raise CliError(f"% Invalid input (at token {position}: '{token}')", position)
+    return following
+
+
+def _accept(candidate: Match[C], token: str, interfaces: Collection[str]) -> str | None:
+    if len(candidate.words) >= len(candidate.form):
+        return token if _takes_rest(candidate.form) else None
+    part = candidate.form[len(candidate.words)]
+    if isinstance(part, Word):
+        return part.text if part.text.startswith(token.lower()) else None
+    return part.read(token, interfaces)
+
+
+def _grow(candidate: Match[C], word: str) -> Match[C]:
+    words = candidate.words
+    if len(words) == len(candidate.form):
+        words = (*words[:-1], f"{words[-1]} {word}")
+    else:
+        words = (*words, word)
+    return Match(candidate.command, candidate.form, words)
+
+
+def _takes_rest(form: Form) -> bool:
+    last = form[-1]
+    return isinstance(last, Value) and last.kind == "line"
+
+
+def _identifying(form: Form) -> int:
+    """Return how many parts stand before the first value that is not a key."""
+    for number, part in enumerate(form):
+        if isinstance(part, Value) and not part.key:
+            return number
+    return len(form)
+
+
+def _part(text: str) -> Word | Value:
+    if not text.startswith("<"):
+        return Word(text)
+    name, _, kind = text[1:-1].partition(":")
+    return Value(name.removeprefix("*"), kind, name.startswith("*"))
+
+
+def tokenize(line: str) -> list[str]:
+    """Return a line's tokens; ``ethernet 1`` is one, as ``Ethernet1`` is."""
+    return re.sub(r"\b(et(?:h|he|her|hern|herne|hernet)?)\s+(\d)", r"\1\2", line, flags=re.IGNORECASE).split()

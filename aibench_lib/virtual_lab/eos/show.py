@@ -1,0 +1,107 @@
+"""What the ``show`` commands of a simulated EOS switch print."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from aibench_lib import __version__
+from aibench_lib.virtual_lab.eos.grammar import CliError, Match
+from aibench_lib.virtual_lab.eos.switch import EosSwitch
+
+Found = Match[Any]
+
+MODEL = "aibench-virtual-lab"
+SOFTWARE = f"{__version__} (simulated)"
+"""Neither claims to be a product: both reach the report's system configuration."""
+
+
+def version(_: EosSwitch, __: Found) -> str:
+    """Return what runs: a simulation, and it says so."""
+    return f"Arista EOS command line on {MODEL}\nSoftware image version: {SOFTWARE}\nArchitecture: simulated\n"
+
+
+def hostname(switch: EosSwitch, _: Found) -> str:
+    """Return the host name."""
+    return f"Hostname: {switch.running.hostname}\nFQDN:     {switch.running.hostname}\n"
+
+
+def lldp_neighbors(switch: EosSwitch, _: Found) -> str:
+    """Return a table of the nodes at the other ends of links that are up."""
+    rows = [
+        (interface.replace("Ethernet", "Et"), port.node, port.interface, "120")
+        for interface, port in switch.neighbours.items()
+        if not switch.is_shut(interface)
+    ]
+    return _table(("Port", "Neighbor Device ID", "Neighbor Port ID", "TTL"), rows)
+
+
+def interfaces_status(switch: EosSwitch, _: Found) -> str:
+    """Return a table of the interfaces and whether they are up."""
+    rows = [
+        (
+            interface.replace("Ethernet", "Et"),
+            f"{port.node} {port.interface}",
+            "disabled" if switch.is_shut(interface) else "connected",
+        )
+        for interface, port in switch.neighbours.items()
+    ]
+    return _table(("Port", "Name", "Status"), rows)
+
+
+def qos_ecn(switch: EosSwitch, found: Found) -> str:
+    """Return the marking that takes effect on an interface's queues."""
+    interface = found.values["interface"]
+    rows = []
+    for queue in range(8):
+        effective = switch.running.ecn(interface, queue)
+        if effective is not None:
+            profile, ecn = effective
+            percent = f"{round(ecn.pmax * 100)}"
+            rows.append((f"UC{queue}", f"{ecn.kmin_bytes} bytes", f"{ecn.kmax_bytes} bytes", percent, profile))
+    head = ("Tx-Queue", "Minimum Threshold", "Maximum Threshold", "Max Mark Probability", "Profile")
+    return f"{interface}:\n{_table(head, rows) if rows else 'ECN is not configured'}\n"
+
+
+def running_config(switch: EosSwitch, _: Found) -> str:
+    """Return the running configuration."""
+    return config("running-config", switch, switch.running.text())
+
+
+def running_section(switch: EosSwitch, found: Found) -> str:
+    """Return the parts of the running configuration that match a pattern.
+
+    Raises:
+        CliError: The pattern is not a regular expression.
+    """
+    try:
+        return switch.running.section(found.values["pattern"])
+    except re.error as error:
+        raise CliError(f"% Invalid regular expression: {error}") from error
+
+
+def startup_config(switch: EosSwitch, _: Found) -> str:
+    """Return the configuration of the next start."""
+    return config("startup-config", switch, switch.startup.text())
+
+
+def sessions(switch: EosSwitch, _: Found) -> str:
+    """Return the sessions that are open."""
+    return _table(("Name", "State"), [(name, "pending") for name in sorted(switch.sessions)])
+
+
+def checkpoints(switch: EosSwitch, _: Found) -> str:
+    """Return the saved checkpoints."""
+    return _table(("Filename",), [(name,) for name in sorted(switch.checkpoints)])
+
+
+def config(which: str, switch: EosSwitch, text: str) -> str:
+    """Return a configuration with the comments that the switch prints around it."""
+    return f"! Command: show {which}\n! device: {switch.name} ({MODEL}, EOS-{SOFTWARE})\n!\n{text}end\n"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))]
+    lines = [head, tuple("-" * (width - 2) for width in widths), *rows]
+    return "".join(
+        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
+    )

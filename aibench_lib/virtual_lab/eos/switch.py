@@ -1,0 +1,142 @@
+"""The state of one simulated EOS switch: running and startup configuration, sessions, checkpoints."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aibench_lib.model import Port
+from aibench_lib.simulator import Ecn
+from aibench_lib.virtual_lab.eos.config import Config, Editor
+from aibench_lib.virtual_lab.eos.grammar import CliError
+from aibench_lib.virtual_lab.writes import Writes
+
+CLEAN = "rollback clean-config"
+"""The line that empties a session's candidate."""
+
+_UP = "exit"
+
+
+@dataclass
+class Session:
+    """A candidate, and the lines that made it: a commit does them again on what runs by then, all or none."""
+
+    editor: Editor
+    lines: list[str] = field(default_factory=list)
+
+
+class EosSwitch:
+    """One switch.
+
+    Args:
+        name: Inventory name.
+        neighbours: Interface -> the port at the other end of its link.
+        writes: Where writes are noted.
+    """
+
+    def __init__(self, name: str, neighbours: Mapping[str, Port], writes: Writes) -> None:
+        self.name = name
+        self.neighbours = neighbours
+        self.running = Config()
+        self.sessions: dict[str, Session] = {}
+        self.checkpoints: dict[str, Config] = {}
+        self._writes = writes
+        editor = Editor(self.running, neighbours)
+        for line in _base_config(name, neighbours):
+            editor.enter(line)
+        self.startup = self.running.copy()
+
+    def ecn(self, interface: str, queue: int) -> Ecn | None:
+        """Return the marking that the running configuration asks for at a queue, or None."""
+        found = self.running.ecn(interface, queue)
+        return found[1] if found else None
+
+    def is_shut(self, interface: str) -> bool:
+        """Whether an interface is administratively down."""
+        return self.running.is_shut(interface)
+
+    def note(self, what: str) -> None:
+        """Note an attempt to change something."""
+        self._writes.add(self.name, what)
+
+    def editor(self) -> Editor:
+        """Return a cursor whose lines take effect at once."""
+        return Editor(self.running, self.neighbours)
+
+    def session(self, name: str) -> Session:
+        """Return a session; a new one starts from the running configuration."""
+        if name not in self.sessions:
+            self.sessions[name] = Session(Editor(self.running.copy(), self.neighbours))
+        return self.sessions[name]
+
+    def commit(self, name: str) -> None:
+        """Make a session's candidate run, in one step.
+
+        Raises:
+            CliError: There is no such session, or a line of it fails on what runs now; nothing has changed then.
+        """
+        session = self.sessions.get(name)
+        if session is None:
+            raise CliError(f"% Session {name} does not exist")
+        editor = Editor(self.running.copy(), self.neighbours)
+        for line in session.lines:
+            if line == CLEAN:
+                editor.clear()
+            elif line == _UP:
+                editor.up()
+            else:
+                editor.enter(line)
+        self.running.replace_by(editor.config)
+        del self.sessions[name]
+
+    def abort(self, name: str) -> None:
+        """Forget a session.
+
+        Raises:
+            CliError: There is no such session.
+        """
+        if self.sessions.pop(name, None) is None:
+            raise CliError(f"% Session {name} does not exist")
+
+    def replace_by_checkpoint(self, name: str) -> None:
+        """Make a saved checkpoint run, in one step.
+
+        Raises:
+            CliError: There is no such checkpoint.
+        """
+        if name not in self.checkpoints:
+            raise CliError(f"% Error copying checkpoint:{name} to running-config (No such file or directory)")
+        self.running.replace_by(self.checkpoints[name].copy())
+
+    def session_diff(self, name: str) -> str:
+        """Return how a session's candidate differs from what runs, as a unified diff; empty: not at all."""
+        candidate = self.sessions[name].editor.config
+        lines = difflib.unified_diff(
+            self.running.text().splitlines(),
+            candidate.text().splitlines(),
+            "system:/running-config",
+            f"session:/{name}-session-config",
+            lineterm="",
+        )
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _base_config(name: str, neighbours: Mapping[str, Port]) -> list[str]:
+    """Return what an operator has configured before the benchmark comes: RoCE profile bound everywhere, no ECN."""
+    lines = [
+        f"hostname {name}",
+        "queue-monitor length",
+        "hardware counter feature ecn out",
+        "qos map dscp 26 to traffic-class 3",
+        "qos map traffic-class 3 to tx-queue 3",
+        "qos profile ROCE",
+        "qos trust dscp",
+        "uc-tx-queue 3",
+        "bandwidth percent 50",
+        "management api gnmi",
+        "transport grpc default",
+        "port 6030",
+    ]
+    for interface, neighbour in neighbours.items():
+        lines += [f"interface {interface}", f"description {neighbour.node} {neighbour.interface}"]
+        lines += ["mtu 9214", "no switchport", "service-profile ROCE"]
+    return lines

@@ -1,0 +1,96 @@
+"""What a subscription list asks of a switch: paths become entries, modes and intervals are checked."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pygnmi.spec.v080 import gnmi_pb2
+
+from aibench_lib.model import Port
+from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, overlap, schema, text
+from aibench_lib.virtual_lab.gnmi.subscription import (
+    SHORTEST_INTERVAL_NS,
+    Congestion,
+    Encoder,
+    OnChange,
+    Sampled,
+    Subscription,
+)
+from aibench_lib.virtual_lab.observed import Container, Entry, Subject, entries
+
+_HIGHEST_INTERVAL_NS = 1 << 62
+
+
+class RequestError(Exception):
+    """What the switch answers to a request that it cannot serve."""
+
+
+class Observed(Protocol):
+    """A switch and what it shows of itself."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - the inventory name
+    @property
+    def interfaces(self) -> list[str]: ...  # noqa: D102 - in the order of the topology
+    @property
+    def containers(self) -> tuple[Container, ...]: ...  # noqa: D102 - see observed.Container
+
+
+def find_entries(target: Observed, path: Elements) -> list[Entry]:
+    """Return the entries that a path stands for, with the leaves at or below it."""
+    found = []
+    for container in target.containers:
+        for entry in entries(container, target.name, target.interfaces, tuple(container.leaves)):
+            leaves = tuple(leaf for leaf in entry.leaves if _asks_for(path, entry.path, leaf))
+            if leaves:
+                found.append(Entry(container, entry.node, entry.interface, entry.priority, leaves, entry.path))
+    return found
+
+
+def _asks_for(path: Elements, container: Elements, leaf: str) -> bool:
+    whole = (*container, (leaf, ()))
+    return len(path) <= len(whole) and overlap(path, whole)
+
+
+def plan(target: Observed, wanted: Any, is_up: Callable[[Port], bool]) -> Subscription:
+    """Return what a subscription list asks for.
+
+    Args:
+        target: The switch.
+        wanted: The gNMI ``SubscriptionList``.
+        is_up: Whether a port's link is up.
+
+    Raises:
+        RequestError: A path that the switch does not have, a mode that the path does not have, or an interval that
+            is no multiple of the shortest.
+    """
+    subscription = Subscription()
+    once = wanted.mode == gnmi_pb2.SubscriptionList.ONCE
+    for item in wanted.subscription:
+        path = from_proto(wanted.prefix, item.path)
+        found = find_entries(target, path)
+        if not found and not find_entries(target, tuple((name, ()) for name, _ in path)):
+            raise RequestError(f"Invalid path '{text(path)}': not in the schema of {target.name}")
+        on_change = item.mode == gnmi_pb2.ON_CHANGE and not once
+        if on_change and any(entry.container.subject is not Subject.OPERATION for entry in found):
+            raise RequestError(f"'{schema(path)}': ON_CHANGE is supported for the operational state only; use SAMPLE")
+        for entry in found:
+            _add(subscription, target, entry, item, wanted.encoding, is_up)
+    return subscription
+
+
+def _add(
+    subscription: Subscription, target: Observed, entry: Entry, item: Any, encoding: int, is_up: Callable[[Port], bool]
+) -> None:
+    encoder = Encoder(entry, encoding)
+    if entry.container.subject is Subject.OPERATION:
+        subscription.on_change.append(OnChange(entry, encoder, is_up))
+        return
+    interval_ns = item.sample_interval or SHORTEST_INTERVAL_NS
+    if interval_ns % SHORTEST_INTERVAL_NS or interval_ns > _HIGHEST_INTERVAL_NS:
+        raise RequestError(f"sample_interval {interval_ns} ns: must be a multiple of {SHORTEST_INTERVAL_NS} ns")
+    if entry.container.subject is Subject.CONGESTION:
+        subscription.congestion.append(Congestion(entry, encoder, interval_ns, tuple(target.interfaces)))
+    else:
+        subscription.sampled.append(
+            Sampled(entry, encoder, interval_ns, item.suppress_redundant, item.heartbeat_interval)
+        )

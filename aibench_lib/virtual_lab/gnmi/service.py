@@ -1,0 +1,260 @@
+"""The gNMI service of one simulated switch."""
+
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+from pygnmi.spec.v080 import gnmi_pb2
+
+from aibench_lib.model import Port
+from aibench_lib.virtual_lab.credentials import USERNAME
+from aibench_lib.virtual_lab.gnmi import values as typed
+from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, text, to_proto
+from aibench_lib.virtual_lab.gnmi.plan import RequestError, find_entries, plan
+from aibench_lib.virtual_lab.gnmi.subscription import Subscription
+from aibench_lib.virtual_lab.history import Rows, Snapshot, values
+from aibench_lib.virtual_lab.observed import Container, Entry, Subject
+
+GNMI_VERSION = "0.8.0"
+
+Code = grpc.StatusCode
+
+
+class Fabric(Protocol):
+    """What the service needs of the lab behind it."""
+
+    rows: Rows
+    now: Snapshot
+
+    def is_up(self, port: Port) -> bool:
+        """Whether a port's link is up."""
+
+
+class Configuration(Protocol):
+    """The configuration that gNMI shows and changes; a switch that is configured by CLI has none."""
+
+    def show(self, path: Elements) -> list[tuple[Elements, Any]] | None:
+        """Return what is configured at a path, None if the path is not in the schema."""
+
+    def change(
+        self,
+        deletes: Sequence[Elements],
+        replaces: Sequence[tuple[Elements, Any]],
+        updates: Sequence[tuple[Elements, Any]],
+    ) -> str:
+        """Change it, all or nothing; return the reason of a refusal, or an empty string."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One switch as gNMI sees it."""
+
+    name: str
+    interfaces: list[str]
+    containers: tuple[Container, ...]
+    configuration: Configuration | None
+    models: tuple[str, ...]
+
+
+class GnmiService:
+    """Answers for one switch.
+
+    Args:
+        target: The switch.
+        fabric: What its counters are.
+        password: What a client must know.
+        attach: Called with a new subscription once no trial runs; from then on every trial is pushed into it.
+        detach: Called when its client has gone.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        fabric: Fabric,
+        password: str,
+        attach: Callable[[Subscription], Awaitable[None]],
+        detach: Callable[[Subscription], None],
+    ) -> None:
+        self._target = target
+        self._fabric = fabric
+        self._password = password
+        self._attach = attach
+        self._detach = detach
+
+    def rpc_handlers(self) -> Any:
+        """Return the service for a gRPC server; Subscribe writes messages that are serialised already."""
+        unary = grpc.unary_unary_rpc_method_handler
+        return grpc.method_handlers_generic_handler(
+            "gnmi.gNMI",
+            {
+                "Capabilities": unary(
+                    self._capabilities,
+                    gnmi_pb2.CapabilityRequest.FromString,
+                    gnmi_pb2.CapabilityResponse.SerializeToString,
+                ),
+                "Get": unary(self._get, gnmi_pb2.GetRequest.FromString, gnmi_pb2.GetResponse.SerializeToString),
+                "Set": unary(self._set, gnmi_pb2.SetRequest.FromString, gnmi_pb2.SetResponse.SerializeToString),
+                "Subscribe": grpc.stream_stream_rpc_method_handler(
+                    self._subscribe, gnmi_pb2.SubscribeRequest.FromString
+                ),
+            },
+        )
+
+    async def _authenticate(self, context: Any) -> None:
+        metadata = dict(context.invocation_metadata())
+        password = str(metadata.get("password", ""))
+        right = hmac.compare_digest(password.encode(), self._password.encode())
+        if metadata.get("username") != USERNAME or not right:
+            await context.abort(Code.UNAUTHENTICATED, f"{self._target.name}: unknown user name or wrong password")
+
+    async def _capabilities(self, _: Any, context: Any) -> Any:
+        await self._authenticate(context)
+        return gnmi_pb2.CapabilityResponse(
+            supported_models=[gnmi_pb2.ModelData(name=name) for name in self._target.models],
+            supported_encodings=list(typed.ENCODINGS),
+            gNMI_version=GNMI_VERSION,
+        )
+
+    async def _get(self, request: Any, context: Any) -> Any:
+        await self._authenticate(context)
+        await self._check_encoding(request.encoding, context)
+        notifications = []
+        for proto in request.path or [gnmi_pb2.Path()]:
+            path = from_proto(request.prefix, proto)
+            try:
+                notifications += self._notifications(path, request.type, request.encoding)
+            except RequestError as error:
+                await context.abort(Code.INVALID_ARGUMENT, str(error))
+        return gnmi_pb2.GetResponse(notification=notifications)
+
+    def _notifications(self, path: Elements, kind: int, encoding: int) -> list[Any]:
+        found: list[tuple[Elements, Any]] | None = None
+        if kind in (gnmi_pb2.GetRequest.ALL, gnmi_pb2.GetRequest.CONFIG) and self._target.configuration:
+            found = self._target.configuration.show(path)
+        notification = gnmi_pb2.Notification(timestamp=self._fabric.now.time_ns)
+        for place, value in found or []:
+            update = notification.update.add(path=to_proto(place))
+            if isinstance(value, dict):
+                typed.write_json(update.val, value, _json(encoding))
+            else:
+                typed.write(update.val, value, encoding)
+        wanted: list[Entry] = []
+        if kind != gnmi_pb2.GetRequest.CONFIG:
+            wanted = find_entries(self._target, path)
+        if found is None and not wanted and not self._is_known(path):
+            raise RequestError(f"Invalid path '{text(path)}': not in the schema")
+        return [notification, *(self._state(entry, encoding) for entry in wanted)]
+
+    def _is_known(self, path: Elements) -> bool:
+        return bool(find_entries(self._target, tuple((name, ()) for name, _ in path)))
+
+    def _state(self, entry: Entry, encoding: int) -> Any:
+        now = self._fabric.now
+        notification = gnmi_pb2.Notification(timestamp=now.time_ns)
+        subject = entry.container.subject
+        if subject is Subject.CONGESTION:
+            return notification
+        for leaf in entry.leaves:
+            value: int | str
+            if subject is Subject.OPERATION:
+                value = entry.container.states[self._fabric.is_up(Port(entry.node, entry.interface))]
+            else:
+                value = int(values(entry, self._fabric.rows, [now]).columns[leaf][0])
+            update = notification.update.add(path=to_proto((*entry.path, (leaf, ()))))
+            typed.write(update.val, value, encoding, wide=True)
+        return notification
+
+    async def _set(self, request: Any, context: Any) -> Any:
+        await self._authenticate(context)
+        configuration = self._target.configuration
+        if configuration is None:
+            await context.abort(
+                Code.UNIMPLEMENTED, f"{self._target.name}: configuration is changed by the CLI over SSH"
+            )
+            return None
+        deletes = [from_proto(request.prefix, path) for path in request.delete]
+        try:
+            replaces = [(from_proto(request.prefix, item.path), typed.read(item.val)) for item in request.replace]
+            updates = [(from_proto(request.prefix, item.path), typed.read(item.val)) for item in request.update]
+        except ValueError as error:
+            await context.abort(Code.INVALID_ARGUMENT, f"{self._target.name}: {error}")
+        refusal = configuration.change(deletes, replaces, updates)
+        if refusal:
+            await context.abort(Code.INVALID_ARGUMENT, refusal)
+        result = gnmi_pb2.UpdateResult
+        operations = [
+            *((path, result.DELETE) for path in deletes),
+            *((path, result.REPLACE) for path, _ in replaces),
+            *((path, result.UPDATE) for path, _ in updates),
+        ]
+        return gnmi_pb2.SetResponse(
+            prefix=request.prefix,
+            response=[result(path=to_proto(path), op=operation) for path, operation in operations],
+            timestamp=self._fabric.now.time_ns,
+        )
+
+    async def _subscribe(self, requests: AsyncIterator[Any], context: Any) -> None:
+        await self._authenticate(context)
+        async for request in requests:
+            if request.WhichOneof("request") != "subscribe":
+                await context.abort(Code.INVALID_ARGUMENT, "the first message of Subscribe must be a subscription list")
+            break
+        else:
+            return
+        wanted = request.subscribe
+        if wanted.mode == gnmi_pb2.SubscriptionList.POLL:
+            await context.abort(Code.UNIMPLEMENTED, f"{self._target.name}: POLL subscriptions are not supported")
+        await self._check_encoding(wanted.encoding, context)
+        try:
+            subscription = plan(self._target, wanted, self._fabric.is_up)
+        except RequestError as error:
+            await context.abort(Code.INVALID_ARGUMENT, str(error))
+            return
+        await self._stream(subscription, context, once=wanted.mode == gnmi_pb2.SubscriptionList.ONCE)
+
+    async def _stream(self, subscription: Subscription, context: Any, *, once: bool) -> None:
+        await self._attach(subscription)
+        try:
+            for message in subscription.current(self._fabric.rows, self._fabric.now):
+                await context.write(message)
+            await context.write(gnmi_pb2.SubscribeResponse(sync_response=True).SerializeToString())
+            while not once:
+                batch = await subscription.batches.get()
+                if batch is None:
+                    await context.abort(
+                        Code.RESOURCE_EXHAUSTED, f"{self._target.name}: the subscriber is too slow; subscribe again"
+                    )
+                    return
+                for message in batch:
+                    await context.write(message)
+        finally:
+            self._detach(subscription)
+
+    async def _check_encoding(self, encoding: int, context: Any) -> None:
+        if encoding not in typed.ENCODINGS:
+            name = gnmi_pb2.Encoding.Name(encoding)
+            await context.abort(Code.UNIMPLEMENTED, f"{self._target.name}: encoding {name} is not supported")
+
+
+def _json(encoding: int) -> int:
+    return int(gnmi_pb2.JSON if encoding == gnmi_pb2.JSON else gnmi_pb2.JSON_IETF)
+
+
+async def serve_gnmi(
+    service: GnmiService, address: str, port: int, credentials: grpc.ServerCredentials
+) -> grpc.aio.Server:
+    """Listen for gNMI clients of one switch.
+
+    Raises:
+        OSError: The address is in use.
+    """
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((service.rpc_handlers(),))
+    try:
+        server.add_secure_port(f"{address}:{port}", credentials)
+    except RuntimeError as error:
+        raise OSError(f"{address}:{port}") from error
+    await server.start()
+    return server

@@ -1,0 +1,248 @@
+"""One Subscribe call: which entries it wants, and the messages that a trial gives it."""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pygnmi.spec.v080 import gnmi_pb2
+
+from aibench_lib.model import Port
+from aibench_lib.virtual_lab.gnmi import values as typed
+from aibench_lib.virtual_lab.gnmi.paths import to_proto
+from aibench_lib.virtual_lab.history import History, Rows, Snapshot, values
+from aibench_lib.virtual_lab.observed import Entry, Subject
+from aibench_lib.virtual_lab.world import Demand, next_multiple
+
+SHORTEST_INTERVAL_NS = 1_000
+"""What an interval must be a multiple of, and what 0 (as often as possible) means."""
+
+_SERIES_BELOW_NS = 500_000
+"""Queues that are sampled more often than this are recorded in the simulator's kernel, one by one; everything else is
+read from all counters at once, between two steps of the simulation."""
+
+_BACKLOG = 256
+"""Trials that a subscriber may lag behind before the stream is ended."""
+
+Timed = tuple[int, bytes]
+
+
+class Encoder:
+    """Makes one entry's messages; the message for each set of leaves is built once and then refilled."""
+
+    def __init__(self, entry: Entry, encoding: int) -> None:
+        self._entry = entry
+        self._encoding = encoding
+        self._prefix = to_proto(entry.path)
+        self._messages: dict[int, Any] = {}
+
+    def encode(self, time_ns: int, row: Sequence[int | str], mask: int) -> bytes:
+        """Return the serialised message of the leaves in a bit mask."""
+        message = self._messages.get(mask)
+        if message is None:
+            message = self._messages[mask] = self._build(mask)
+        notification = message.update
+        notification.timestamp = time_ns
+        wide = not self._entry.container.narrow
+        chosen = [value for bit, value in enumerate(row) if mask >> bit & 1]
+        for update, value in zip(notification.update, chosen, strict=True):
+            typed.write(update.val, value, self._encoding, wide=wide)
+        return bytes(message.SerializeToString())
+
+    def _build(self, mask: int) -> Any:
+        leaves = [leaf for bit, leaf in enumerate(self._entry.leaves) if mask >> bit & 1]
+        updates = [gnmi_pb2.Update(path=to_proto(((leaf, ()),))) for leaf in leaves]
+        return gnmi_pb2.SubscribeResponse(update=gnmi_pb2.Notification(prefix=self._prefix, update=updates))
+
+
+@dataclass
+class Sampled:
+    """One entry that is sampled, and what was sent of it last."""
+
+    entry: Entry
+    encoder: Encoder
+    interval_ns: int
+    suppress: bool
+    heartbeat_ns: int
+    row: tuple[int, ...] = ()
+    full_ns: int = 0
+    """When all leaves were sent last."""
+
+    @property
+    def all_leaves(self) -> int:
+        """The mask of all leaves."""
+        return (1 << len(self.entry.leaves)) - 1
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether the simulator's kernel must record this entry."""
+        return self.entry.container.subject is Subject.QUEUE and self.interval_ns < _SERIES_BELOW_NS
+
+    def full(self, rows: Rows, snapshot: Snapshot, time_ns: int) -> Timed:
+        """Return all leaves as they are in a snapshot, at a time."""
+        track = values(self.entry, rows, [snapshot])
+        self.row = tuple(int(track.columns[leaf][0]) for leaf in self.entry.leaves)
+        self.full_ns = time_ns
+        return time_ns, self.encoder.encode(time_ns, self.row, self.all_leaves)
+
+    def samples(self, history: History) -> Iterator[Timed]:
+        """Yield what a trial's samples say that is not redundant."""
+        track = history.track(self.entry, self.interval_ns)
+        times = track.times_ns
+        fresh = (times > history.before.time_ns) & (times < (history.after or history.before).time_ns)
+        old = [np.full(len(times), value) for value in self.row]
+        columns = [track.columns.get(leaf, old[bit]) for bit, leaf in enumerate(self.entry.leaves)]
+        masks = self._changes(columns)
+        for index in np.flatnonzero(fresh & ((masks != 0) | self._heartbeats(times))).tolist():
+            time_ns = int(times[index])
+            beats = self.heartbeat_ns and time_ns - self.full_ns >= self.heartbeat_ns
+            mask = self.all_leaves if beats or not self.suppress else int(masks[index])
+            if not mask:
+                continue
+            if mask == self.all_leaves:
+                self.full_ns = time_ns
+            self.row = tuple(int(column[index]) for column in columns)
+            yield time_ns, self.encoder.encode(time_ns, self.row, mask)
+
+    def _changes(self, columns: list[Any]) -> Any:
+        masks = np.zeros(len(columns[0]), np.int64)
+        for bit, column in enumerate(columns):
+            masks |= (np.diff(column, prepend=self.row[bit]) != 0).astype(np.int64) << bit
+        return masks
+
+    def _heartbeats(self, times: Any) -> Any:
+        if not self.suppress:
+            return np.ones(len(times), bool)
+        if not self.heartbeat_ns:
+            return np.zeros(len(times), bool)
+        return np.diff(times // self.heartbeat_ns, prepend=self.full_ns // self.heartbeat_ns) > 0
+
+
+@dataclass
+class Congestion:
+    """The congestion records of one switch: one a congested queue and tick, and one of length 0 when it has emptied."""
+
+    entry: Entry
+    encoder: Encoder
+    interval_ns: int
+    interfaces: tuple[str, ...]
+    last: tuple[int | str, ...] = ()
+
+    def full(self, time_ns: int) -> list[Timed]:
+        """Return the most recent record again, if there is any."""
+        return [self._record(time_ns, self.last)] if self.last else []
+
+    def samples(self, history: History) -> Iterator[Timed]:
+        """Yield a trial's records in the order of time."""
+        records = []
+        for (port, priority), columns in history.series.items():
+            if port.node != self.entry.node:
+                continue
+            times, depth = columns["time_ns"], columns["depth_bytes"]
+            kept = times % self.interval_ns == 0
+            times, depth = times[kept], depth[kept]
+            told = (depth > 0) | (np.concatenate(([0], depth[:-1])) > 0)
+            for time_ns, length in zip(times[told].tolist(), depth[told].tolist(), strict=True):
+                records.append((time_ns, ("POLLING", port.interface, priority, length)))
+            if len(depth) and depth[-1] > 0 and history.after is not None:
+                records.append((history.after.time_ns, ("POLLING", port.interface, priority, 0)))
+        for time_ns, record in sorted(records):
+            self.last = record
+            yield self._record(time_ns, record)
+
+    def _record(self, time_ns: int, record: tuple[int | str, ...]) -> Timed:
+        by_name = dict(zip(("type", "interface-id", "traffic-class", "queue-length"), record, strict=True))
+        row = [by_name[leaf] for leaf in self.entry.leaves]
+        return time_ns, self.encoder.encode(time_ns, row, (1 << len(row)) - 1)
+
+
+@dataclass
+class OnChange:
+    """Whether one interface is up, told when it changes."""
+
+    entry: Entry
+    encoder: Encoder
+    is_up: Callable[[Port], bool]
+    told: bool | None = None
+
+    def changes(self, time_ns: int) -> list[Timed]:
+        """Return the state if it is not the one that was told last."""
+        up = self.is_up(Port(self.entry.node, self.entry.interface))
+        if up == self.told:
+            return []
+        self.told = up
+        return [(time_ns, self.encoder.encode(time_ns, [self.entry.container.states[up]], 1))]
+
+
+@dataclass
+class Subscription:
+    """Everything that one Subscribe call wants; ``batches`` feeds its stream."""
+
+    sampled: list[Sampled] = field(default_factory=list)
+    congestion: list[Congestion] = field(default_factory=list)
+    on_change: list[OnChange] = field(default_factory=list)
+    batches: "asyncio.Queue[list[bytes] | None]" = field(default_factory=lambda: asyncio.Queue(_BACKLOG + 1))
+
+    def current(self, rows: Rows, snapshot: Snapshot) -> list[bytes]:
+        """Return the state of everything now."""
+        now_ns = snapshot.time_ns
+        timed = [entry.full(rows, snapshot, now_ns) for entry in self.sampled]
+        for records in self.congestion:
+            timed += records.full(now_ns)
+        for state in self.on_change:
+            timed += state.changes(now_ns)
+        return [message for _, message in timed]
+
+    def changes(self, time_ns: int) -> list[bytes]:
+        """Return what has changed of the states that are told when they change."""
+        return [message for state in self.on_change for _, message in state.changes(time_ns)]
+
+    def push(self, batch: list[bytes]) -> None:
+        """Feed the stream; one that lags too far behind is ended instead."""
+        if self.batches.qsize() < _BACKLOG:
+            self.batches.put_nowait(batch)
+        elif not self.batches.full():
+            self.batches.put_nowait(None)
+
+    def of_trial(self, history: History) -> list[bytes]:
+        """Return a trial's messages in the order of time, the last of each entry at or after the trial's end."""
+        if history.after is None:
+            return []
+        timed: list[Timed] = []
+        end_ns = history.after.time_ns
+        for entry in self.sampled:
+            timed += entry.samples(history)
+            timed.append(entry.full(history.rows, history.after, next_multiple(end_ns, entry.interval_ns)))
+        for records in self.congestion:
+            timed += records.samples(history)
+            timed += records.full(next_multiple(end_ns, records.interval_ns))
+        timed.sort(key=lambda pair: pair[0])
+        return [message for _, message in timed]
+
+
+def demand(subscriptions: Sequence[Subscription], priorities: frozenset[int]) -> Demand:
+    """Return what a trial must record for its listeners.
+
+    Args:
+        subscriptions: All that are open.
+        priorities: The traffic classes that the trial uses; others cannot be congested.
+    """
+    queues: set[tuple[Port, int]] = set()
+    series_ns = step_ns = 0
+    settle: set[int] = set()
+    for subscription in subscriptions:
+        for sampled in subscription.sampled:
+            settle.add(sampled.interval_ns)
+            if sampled.in_kernel:
+                queues.add((Port(sampled.entry.node, sampled.entry.interface), sampled.entry.priority))
+                series_ns = math.gcd(series_ns, sampled.interval_ns)
+            else:
+                step_ns = math.gcd(step_ns, sampled.interval_ns)
+        for records in subscription.congestion:
+            settle.add(records.interval_ns)
+            ports = [Port(records.entry.node, interface) for interface in records.interfaces]
+            queues |= {(port, priority) for port in ports for priority in priorities}
+            series_ns = math.gcd(series_ns, records.interval_ns)
+    return Demand(frozenset(queues), series_ns, step_ns, frozenset(settle))

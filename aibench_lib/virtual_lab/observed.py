@@ -1,0 +1,65 @@
+"""What a simulated switch shows of itself: which leaves there are, and which of the simulator's columns fill them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aibench_lib.virtual_lab.gnmi.paths import Elements, parse
+
+PRIORITIES = range(8)
+
+
+class Subject(StrEnum):
+    """What a container is about."""
+
+    QUEUE = "queue"
+    INTERFACE = "interface"
+    BUFFER = "buffer"
+    CONGESTION = "congestion"
+    """The most recent congestion record of any queue of the switch."""
+    OPERATION = "operation"
+    """Whether an interface is up: changes, no samples."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """The parent of leaves that are sampled together."""
+
+    subject: Subject
+    path: str
+    """With ``{interface}`` and ``{queue}`` where the list keys are."""
+    leaves: Mapping[str, str]
+    """Leaf -> column of the simulator; for :attr:`Subject.OPERATION` the leaf alone counts."""
+    narrow: bool = False
+    """Whether the leaves are 32 bits wide or less."""
+    queue_name: Callable[[int], str] = str
+    """How the switch calls the queue of a priority."""
+    states: tuple[str, str] = ("DOWN", "UP")
+    """How the switch says down and up."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One list entry of a container, with the leaves that somebody asked for."""
+
+    container: Container
+    node: str
+    interface: str
+    """Empty where the container is about the whole switch."""
+    priority: int
+    leaves: tuple[str, ...]
+    path: Elements = field(compare=False)
+
+
+def entries(container: Container, node: str, interfaces: list[str], leaves: tuple[str, ...]) -> list[Entry]:
+    """Return every list entry of a container on one switch."""
+    subject = container.subject
+    if subject in (Subject.BUFFER, Subject.CONGESTION):
+        return [Entry(container, node, "", 0, leaves, parse(container.path))]
+    found = []
+    for interface in interfaces:
+        for priority in PRIORITIES if subject is Subject.QUEUE else [0]:
+            names = {"interface": interface, "queue": container.queue_name(priority)}
+            path = parse(container.path.format_map(names))
+            found.append(Entry(container, node, interface, priority, leaves, path))
+    return found

@@ -1,0 +1,36 @@
+"""The door from gNMI to an SR Linux switch's configuration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aibench_lib.virtual_lab.gnmi.paths import Elements
+from aibench_lib.virtual_lab.srlinux.config import ConfigError
+from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
+
+
+class SrlinuxConfiguration:
+    """Shows and changes what the switch's running configuration is."""
+
+    def __init__(self, switch: SrlinuxSwitch) -> None:
+        self._switch = switch
+
+    def show(self, path: Elements) -> list[tuple[Elements, Any]] | None:
+        """Return what is configured at a path, one pair for each list entry that it stands for; None: no such path."""
+        running = self._switch.running
+        try:
+            return [(place, running.subtree(place)) for place in running.existing(path)]
+        except ConfigError:
+            return None
+
+    def change(
+        self,
+        deletes: Sequence[Elements],
+        replaces: Sequence[tuple[Elements, Any]],
+        updates: Sequence[tuple[Elements, Any]],
+    ) -> str:
+        """Change the configuration, all or nothing; return the reason of a refusal, or an empty string."""
+        try:
+            self._switch.apply(deletes, replaces, updates)
+        except ConfigError as error:
+            return str(error)
+        return ""

@@ -1,0 +1,86 @@
+"""The state of one simulated SR Linux switch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aibench_lib.model import Port
+from aibench_lib.simulator import Ecn
+from aibench_lib.virtual_lab.gnmi.paths import Elements, parse, text
+from aibench_lib.virtual_lab.srlinux.config import Config
+from aibench_lib.virtual_lab.srlinux.telemetry import queue_name
+from aibench_lib.virtual_lab.writes import Writes
+
+
+class SrlinuxSwitch:
+    """One switch.
+
+    Args:
+        name: Inventory name.
+        neighbours: Interface -> the port at the other end of its link.
+        writes: Where writes are noted.
+    """
+
+    def __init__(self, name: str, neighbours: Mapping[str, Port], writes: Writes) -> None:
+        self.name = name
+        self.neighbours = neighbours
+        self.running = Config(neighbours)
+        self._writes = writes
+        for path, value in _base_config(neighbours):
+            self.running.update(parse(path), value)
+
+    def ecn(self, interface: str, queue: int) -> Ecn | None:
+        """Return the marking that the running configuration asks for at a queue, or None."""
+        return self.running.ecn(interface, queue_name(queue))
+
+    def is_shut(self, interface: str) -> bool:
+        """Whether an interface is administratively down."""
+        return self.running.is_shut(interface)
+
+    def note(self, what: str) -> None:
+        """Note an attempt to change something."""
+        self._writes.add(self.name, what)
+
+    def apply(
+        self,
+        deletes: Sequence[Elements],
+        replaces: Sequence[tuple[Elements, Any]],
+        updates: Sequence[tuple[Elements, Any]],
+    ) -> None:
+        """Change the running configuration in one step, all or nothing.
+
+        Raises:
+            ConfigError: A change is not accepted; nothing has changed then.
+        """
+        for kind, paths in (
+            ("delete", deletes),
+            ("replace", [path for path, _ in replaces]),
+            ("update", [path for path, _ in updates]),
+        ):
+            for path in paths:
+                self.note(f"{kind} {text(path)}")
+        candidate = self.running.copy()
+        for path in deletes:
+            candidate.delete(path)
+        for path, value in replaces:
+            candidate.delete(path)
+            candidate.update(path, value)
+        for path, value in updates:
+            candidate.update(path, value)
+        candidate.check()
+        self.running = candidate
+
+
+def _base_config(neighbours: Mapping[str, Port]) -> list[tuple[str, Any]]:
+    """Return what an operator has configured before the benchmark comes: ECN on, a profile without a slope, unbound."""
+    ports = [
+        (
+            f"/interface[name={interface}]",
+            {"admin-state": "enable", "mtu": 9412, "description": f"{neighbour.node} {neighbour.interface}"},
+        )
+        for interface, neighbour in neighbours.items()
+    ]
+    return [
+        *ports,
+        ("/qos/explicit-congestion-notification", {}),
+        ("/qos/buffer-management/queue-management-profile[name=rocev2]", {"weight-factor": 0}),
+    ]
