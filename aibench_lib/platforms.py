@@ -99,7 +99,8 @@ class ReadBack:
     lines: list[str] = field(default_factory=list)
     """CLI: regular expressions; a named group is a value, a group without digits reads as true."""
     paths: dict[str, dict[str, str]] = field(default_factory=dict)
-    """gNMI: path -> {value: leaf below it}."""
+    """gNMI: path -> {value: leaf below it}; below a path with the placeholder ``{interface}`` the value is a mapping
+    interface -> value, over the host's option ``interfaces``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ class Feature:
     """Keys of the host's ``switch:`` mapping that the template needs."""
     ranges: dict[str, Range]
     always: dict[str, Any] = field(default_factory=dict)
-    """Values the template sets beside the requested ones."""
+    """Values the template sets beside the requested ones; text may name options."""
     read_back: ReadBack
 
 

@@ -18,7 +18,7 @@ from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.platforms import Platform
-from aibench_lib.switch.setting import Setting
+from aibench_lib.switch.setting import INTERFACE, Setting
 from aibench_lib.switch.target import Target
 
 CONNECT_SECONDS = 10
@@ -64,10 +64,15 @@ class GnmiSwitch:
 
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the configuration has them."""
+        options = self._target.options
         found: dict[str, Any] = {}
         for place, leaves in setting.facts.read_back.paths.items():
-            path = place.format(**self._target.options)
-            found.update({name: _number(self._get(f"{path}/{leaf}")) for name, leaf in leaves.items()})
+            for name, leaf in leaves.items():
+                if INTERFACE in place:
+                    each = {interface: {**options, "interface": interface} for interface in options["interfaces"]}
+                    found[name] = {key: self._leaf(place.format(**known), leaf) for key, known in each.items()}
+                else:
+                    found[name] = self._leaf(place.format(**options), leaf)
         return found
 
     def apply(self, rendered: str) -> None:
@@ -112,6 +117,11 @@ class GnmiSwitch:
                 f"unreachable at {self._place} over gNMI with TLS: {error.strerror or error}; check ansible_host, "
                 "switch.gnmi_port and the management network",
             ) from error
+
+    def _leaf(self, path: str, leaf: str) -> Any:  # noqa: ANN401 - a leaf's value
+        """Return a leaf's value; JSON_IETF writes 64-bit numbers as strings."""
+        value = self._get(f"{path}/{leaf}")
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
         """Return the configuration at ``path``, or None if there is none."""
@@ -169,11 +179,6 @@ def _value(value: Any) -> Any:  # noqa: ANN401 - a message without types
     kind = value.WhichOneof("value")
     content = getattr(value, kind)
     return json.loads(content) if kind in ("json_val", "json_ietf_val") else content
-
-
-def _number(value: Any) -> Any:  # noqa: ANN401 - a leaf's value
-    """Return a leaf's value; JSON_IETF writes 64-bit numbers as strings."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _ordered(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds

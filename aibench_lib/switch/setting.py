@@ -10,6 +10,9 @@ from aibench_lib.errors import SpecError
 from aibench_lib.platforms import TEMPLATES, Feature, Platform, load_platform
 from aibench_lib.switch.target import Target
 
+INTERFACE = "{interface}"
+"""A read-back path with this placeholder is read for each of the target's ``interfaces``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -62,7 +65,7 @@ def parse_setting(target: Target, feature: str, values: Mapping[str, Any]) -> Se
             raise SpecError(f"{feature}.{name}: {value!r} is not a whole number")
     asked = ecn_values(values) if feature == "ecn" else dict(values)
     _check_ranges(feature, asked, platform, target.host)
-    return Setting(target=target, platform=platform, feature=feature, requested={**asked, **facts.always})
+    return Setting(target=target, platform=platform, feature=feature, requested={**asked, **_always(facts, target)})
 
 
 def _check_ranges(feature: str, asked: Mapping[str, int], platform: Platform, host: str) -> None:
@@ -100,3 +103,13 @@ def ecn_values(values: Mapping[str, int]) -> dict[str, int]:
     if asked["kmin_bytes"] > asked["kmax_bytes"]:
         raise SpecError(f"ecn: kmin_bytes {asked['kmin_bytes']} > kmax_bytes {asked['kmax_bytes']}")
     return asked
+
+
+def _always(facts: Feature, target: Target) -> dict[str, Any]:
+    """Return what the template sets beside the requested values, with the target's options filled in."""
+    each_interface = {name for path, leaves in facts.read_back.paths.items() if INTERFACE in path for name in leaves}
+    always = {}
+    for name, value in facts.always.items():
+        filled = value.format(**target.options) if isinstance(value, str) else value
+        always[name] = dict.fromkeys(target.options["interfaces"], filled) if name in each_interface else filled
+    return always

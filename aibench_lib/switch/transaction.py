@@ -180,7 +180,7 @@ def _change(setting: Setting, before: Mapping[str, Any], programmed: Mapping[str
 
 def _check_present(setting: Setting, programmed: Mapping[str, Any]) -> None:
     for name, value in programmed.items():
-        if value is None:
+        if value is None or (isinstance(value, Mapping) and None in value.values()):
             raise LabError(
                 setting.target.host,
                 f"took {setting.feature} but shows no {name} when it is read back; compare the switch's configuration "

@@ -12,7 +12,11 @@ from aibench_lib.switch.target import Target
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "switch"
 OPTIONS = {
     "arista_eos": {"queue": "3", "qos_profile": "ROCE"},
-    "nokia_srlinux": {"queue": "q3", "qos_profile": "rocev2"},
+    "nokia_srlinux": {
+        "queue": "q3",
+        "qos_profile": "rocev2",
+        "interfaces": ["ethernet-1/1", "ethernet-1/2"],
+    },
 }
 POINTS = {
     "step": {"ecn_threshold_bytes": 100_000},

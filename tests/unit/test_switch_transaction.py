@@ -20,13 +20,14 @@ TARGET = Target(
     platform="nokia_srlinux",
     username="admin",
     password="secret",
-    options={"qos_profile": "rocev2"},
+    options={"queue": "q3", "qos_profile": "rocev2", "interfaces": ["ethernet-1/1"]},
 )
 NAMES = {
     "kmin_bytes": "min-threshold",
     "kmax_bytes": "max-threshold",
     "probability_percent": "max-drop-probability-percent",
     "slope_enabled": "slope-enabled",
+    "bound": "queue-management-profile",
 }
 
 
@@ -45,8 +46,9 @@ class Memory:
     def comparable(self, config):
         return json.dumps(json.loads(config), indent=1, sort_keys=True).splitlines()
 
-    def read_back(self, setting):
-        return {name: self.leaves.get(leaf) for name, leaf in NAMES.items() if name in setting.requested}
+    def read_back(self, _setting):
+        found = {name: self.leaves.get(leaf) for name, leaf in NAMES.items()}
+        return {**found, "bound": {"ethernet-1/1": found["bound"]}}
 
     def apply(self, rendered):
         self.sent += 1
