@@ -10,7 +10,7 @@ import numpy as np
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Port, Topology
 from aibench_lib.simulator import Ecn, Parameters, Simulation
-from aibench_lib.units import PS_PER_NS
+from aibench_lib.units import NS_PER_MS, PS_PER_NS
 from aibench_lib.virtual_lab.history import (
     CUMULATIVE,
     SERIES_COLUMNS,
@@ -185,13 +185,15 @@ class World:
     def _advance(self, simulation: Simulation, trial: Trial, origin_ns: int, step_ns: int, history: History) -> None:
         last_ns = trial.t0_ns + trial.timeout_ns if trial.timeout_ns else None
         now_ns = origin_ns
-        while step_ns and not simulation.idle:
-            now_ns += step_ns - now_ns % step_ns
-            if last_ns is not None and now_ns > last_ns:
-                break
+        # In steps, and not at once to the timeout: the series would be recorded long after the last packet.
+        stride_ns = step_ns or NS_PER_MS
+        while not simulation.idle and now_ns != last_ns:
+            now_ns += stride_ns - now_ns % stride_ns
+            if last_ns is not None:
+                now_ns = min(now_ns, last_ns)
             simulation.advance((now_ns - origin_ns) * PS_PER_NS)
-            history.steps.append(self._snapshot(now_ns, simulation))
-        simulation.advance(None if last_ns is None else (last_ns - origin_ns) * PS_PER_NS)
+            if step_ns:
+                history.steps.append(self._snapshot(now_ns, simulation))
 
     def _snapshot(self, time_ns: int, simulation: Simulation) -> Snapshot:
         counters = simulation.counters()
