@@ -11,18 +11,21 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pyarrow as pa
 
 from aibench_lib.errors import AibenchError, LabError
 from aibench_lib.spec import build
+from aibench_lib.telemetry.config import Influx
 from aibench_lib.telemetry.control import SUMMARY_FILE, Summary, write_whole
-from aibench_lib.telemetry.influx import Influx, InfluxWriter
 from aibench_lib.telemetry.ledger import Ledger
 from aibench_lib.telemetry.stream import Stream, open_channel
 from aibench_lib.telemetry.subscription import Subscription
+
+if TYPE_CHECKING:
+    from aibench_lib.telemetry.influx import InfluxWriter
 
 
 class Collection:
@@ -36,7 +39,7 @@ class Collection:
 
     def __init__(self, subscriptions: list[Subscription], folder: Path, influx: Influx | None) -> None:
         self._folder = folder
-        self._writer = InfluxWriter(influx) if influx else None
+        self._writer = _open_writer(influx) if influx else None
         on_written = self._writer.offer if self._writer else lambda _measurement, _rows: None
         self.ledger = Ledger(subscriptions, folder, on_written)
         self._channels: dict[tuple[object, ...], grpc.Channel] = {}
@@ -86,6 +89,12 @@ class Collection:
         if address not in self._channels:
             self._channels[address] = open_channel(subscription)
         return self._channels[address]
+
+
+def _open_writer(influx: Influx) -> "InfluxWriter":
+    from aibench_lib.telemetry.influx import InfluxWriter  # loads for half a second, which a run without may save
+
+    return InfluxWriter(influx)
 
 
 def run(socket: Path) -> int:

@@ -20,9 +20,10 @@ from typing import Any, Self
 import pyarrow as pa
 
 from aibench_lib.errors import LabError
-from aibench_lib.telemetry.influx import Influx
+from aibench_lib.telemetry.config import Config
 from aibench_lib.telemetry.ledger import Window
-from aibench_lib.telemetry.subscription import Subscription
+
+__all__ = ["Collector", "Config", "Summary", "Window"]
 
 FOLDER = "telemetry"
 """Where in a run's folder telemetry is."""
@@ -31,14 +32,6 @@ SUMMARY_FILE = "summary.json"
 LOG_FILE = "collector.log"
 _ANSWER_SECONDS = 60.0
 """How long an answer may take beyond what the request allows, before the collector counts as hung."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """What a collector collects."""
-
-    subscriptions: Sequence[Subscription]
-    influx: Influx | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,45 +139,59 @@ class Collector:
         Raises:
             LabError: The disk is full (ask again when there is space: nothing is lost), or the collector has ended.
         """
-        reply, tables = self._ask(
-            {"request": "window", "begin_ns": begin_ns, "end_ns": end_ns, "timeout_seconds": timeout_seconds},
-            timeout_seconds,
-        )
+        if self._summary is not None:
+            raise LabError("controller", "the telemetry collector has been stopped; start one anew")
+        request = {"request": "window", "begin_ns": begin_ns, "end_ns": end_ns, "timeout_seconds": timeout_seconds}
+        try:
+            reply, tables = self._exchange(request, timeout_seconds)
+        except (EOFError, OSError) as error:
+            raise LabError("controller", self._died()) from error
         return Window(dict(zip(reply["measurements"], tables, strict=True)), tuple(reply["reasons"]))
 
     def stop(self) -> Summary:
         """Have everything written, end the collector, and return what it has done; doing so again changes nothing.
 
         Raises:
-            LabError: The last rows cannot be written, or the collector died before.
+            LabError: The last rows cannot be written (the collector goes on: stop it again when there is space), or the
+                collector died before.
         """
         if self._summary is None:
-            reply, _ = self._ask({"request": "stop"})
-            self._summary = Summary(**reply["summary"])
-            self._connection.close()
-            if self._process is not None:
-                self._process.wait()
+            try:
+                reply, _ = self._exchange({"request": "stop"}, 0.0)
+                self._summary = Summary(**reply["summary"])
+            except (EOFError, OSError):
+                self._hang_up()
+                self._summary = self._last_words()
+            self._hang_up()
         return self._summary
 
-    def _ask(self, request: Mapping[str, Any], allowed_seconds: float = 0.0) -> tuple[dict[str, Any], list[pa.Table]]:
-        if self._summary is not None:
-            raise LabError("controller", "the telemetry collector has been stopped; start one anew")
-        try:
-            self._connection.send_bytes(json.dumps(request).encode())
-            if not self._connection.poll(allowed_seconds + _ANSWER_SECONDS):
-                raise LabError("controller", f"the telemetry collector does not answer; see {self._folder / LOG_FILE}")
-            reply = json.loads(self._connection.recv_bytes())
-            if "error" in reply:
-                raise LabError(**reply["error"])
-            return reply, [_read_table(self._connection.recv_bytes()) for _ in reply.get("measurements", ())]
-        except (EOFError, OSError) as error:
-            raise LabError("controller", f"the telemetry collector died; see {self._folder / LOG_FILE}") from error
+    def _hang_up(self) -> None:
+        self._connection.close()
+        if self._process is not None:
+            self._process.wait()
+
+    def _exchange(self, request: Mapping[str, Any], allowed_seconds: float) -> tuple[dict[str, Any], list[pa.Table]]:
+        self._connection.send_bytes(json.dumps(request).encode())
+        if not self._connection.poll(allowed_seconds + _ANSWER_SECONDS):
+            raise LabError("controller", f"the telemetry collector does not answer; see {self._folder / LOG_FILE}")
+        reply = json.loads(self._connection.recv_bytes())
+        if "error" in reply:
+            raise LabError(**reply["error"])
+        return reply, [_read_table(self._connection.recv_bytes()) for _ in reply.get("measurements", ())]
 
     def _last_words(self) -> Summary:
+        """Return what a collector that has ended left behind.
+
+        Raises:
+            LabError: Nothing: it was killed.
+        """
         try:
             return Summary(**json.loads((self._folder / SUMMARY_FILE).read_bytes()))
         except OSError as error:
-            raise LabError("controller", f"the telemetry collector died; see {self._folder / LOG_FILE}") from error
+            raise LabError("controller", self._died()) from error
+
+    def _died(self) -> str:
+        return f"the telemetry collector died; see {self._folder / LOG_FILE}"
 
 
 def write_whole(path: Path, data: bytes) -> None:

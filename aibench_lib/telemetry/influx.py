@@ -6,7 +6,6 @@ The run's folder has everything already, so a database that fails costs nothing 
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import pyarrow as pa
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -14,7 +13,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from aibench_lib.errors import SpecError
+from aibench_lib.telemetry.config import Influx
 from aibench_lib.telemetry.measurements import FIELDS, TAGS
 
 _BATCH_LINES = 5_000
@@ -26,21 +25,6 @@ _TOO_LARGE = 413
 _WORTH_REPEATING = frozenset({429, 500, 502, 503, 504})
 
 _TAG_ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\n", "\t": r"\t", "\r": r"\r"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Influx:
-    """Where the database is, and what opens it."""
-
-    url: str
-    token: str = field(repr=False)
-    organisation: str
-    bucket: str
-    timeout_seconds: float = 10.0
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise SpecError(f"influxdb_url: {self.url!r} is not an http:// or https:// address")
 
 
 def lines(measurement: str, table: pa.Table) -> Iterator[str]:

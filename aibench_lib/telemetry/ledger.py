@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from aibench_lib.errors import LabError
 from aibench_lib.model import Record
-from aibench_lib.telemetry.frames import first_reset
 from aibench_lib.telemetry.measurements import COUNTERS
 from aibench_lib.telemetry.progress import Progress
 from aibench_lib.telemetry.store import MeasurementStore
 from aibench_lib.telemetry.subscription import Subscription
+from aibench_lib.telemetry.windows import first_reset
 
 _SEGMENT_ROWS = 200_000
 """A measurement's rows are written when there are so many, if no window has been asked for before."""

@@ -1,15 +1,16 @@
 """How far one subscription has come, and what speaks against a window of its data."""
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from aibench_lib.model import Record
-from aibench_lib.telemetry.frames import gaps
 from aibench_lib.telemetry.measurements import TAGS
 from aibench_lib.telemetry.subscription import Subscription
+from aibench_lib.telemetry.windows import gaps
 
 SeriesKey = tuple[str, ...]
 
@@ -33,7 +34,7 @@ class Progress:
     subscription: Subscription
     synced: bool = False
     messages: int = 0
-    _times: array[int] = field(default_factory=lambda: array("q"))
+    _times: "array[int]" = field(default_factory=lambda: array("q"))
     """Distinct times of messages, as they came [ns]."""
     _latest: dict[SeriesKey, int] = field(default_factory=dict)
     _behind: set[SeriesKey] = field(default_factory=set)
@@ -119,13 +120,11 @@ class Progress:
             yield f"{where}: no sample at or after the end of the window ({len(self._behind)} series late: {late})"
         longest_ns = self.subscription.longest_silence_ns
         if longest_ns is not None:
-            for since_ns, until_ns in gaps(self._times, longest_ns, begin_ns, end_ns):
+            for since_ns, until_ns in gaps(np.array(self._times), longest_ns, begin_ns, end_ns):
                 silence_ns = until_ns - since_ns
                 yield f"{where}: no message for {silence_ns} ns in the window, at most {longest_ns} ns expected"
 
     def forget_before(self, begin_ns: int) -> None:
         """Drop what no window from a time on needs [ns]."""
-        times = np.asarray(self._times, dtype=np.int64)
-        kept = max(int(np.searchsorted(times, begin_ns, side="right")) - 1, 0)
-        del self._times[:kept]
+        del self._times[: max(bisect_right(self._times, begin_ns) - 1, 0)]
         self._unreadable = [entry for entry in self._unreadable if entry[0] >= begin_ns]

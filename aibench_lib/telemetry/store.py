@@ -4,13 +4,14 @@ import os
 from array import array
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aibench_lib.errors import LabError
 from aibench_lib.model import Record
-from aibench_lib.telemetry.frames import cut
 from aibench_lib.telemetry.measurements import FIELDS, TAGS, schema
+from aibench_lib.telemetry.windows import cut
 
 _NO_END = (1 << 63) - 1
 
@@ -63,7 +64,7 @@ class MeasurementStore:
         return written
 
     def window(self, begin_ns: int, end_ns: int) -> pa.Table:
-        """Return a window's written rows (see :func:`aibench_lib.telemetry.frames.cut`); forget those before it."""
+        """Return a window's written rows (see :func:`aibench_lib.telemetry.windows.cut`); forget those before it."""
         self._recent = cut(self._recent, self.measurement, begin_ns, _NO_END)
         return cut(self._recent, self.measurement, begin_ns, end_ns)
 
@@ -73,7 +74,7 @@ class MeasurementStore:
         return len(self._times) + int(self._unwritten.num_rows)
 
     def _drain(self) -> pa.Table:
-        numbers = pa.array(self._numbers, pa.int32())
+        numbers = pa.array(np.array(self._numbers), pa.int64())
         keys = list(self._series)
         tags = {
             tag: pa.DictionaryArray.from_arrays(numbers, pa.array([key[place] for key in keys], pa.string())).cast(
@@ -82,7 +83,9 @@ class MeasurementStore:
             for place, tag in enumerate(TAGS[self.measurement])
         }
         fields = {name: pa.array(self._columns[name], kind) for name, kind in FIELDS[self.measurement].items()}
-        table = pa.table({"time_ns": pa.array(self._times, pa.int64()), **tags, **fields}, schema=self._schema)
+        table = pa.table(
+            {"time_ns": pa.array(np.array(self._times), pa.int64()), **tags, **fields}, schema=self._schema
+        )
         del self._times[:], self._numbers[:]
         for column in self._columns.values():
             column.clear()

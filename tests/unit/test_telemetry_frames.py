@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aibench_lib.errors import UndefinedKpi
-from aibench_lib.telemetry.frames import cut, delta, fill_forward, first_reset, gaps, queue_frame, resets
+from aibench_lib.telemetry.frames import delta, queue_frame
 from aibench_lib.telemetry.measurements import COUNTERS, FIELDS, schema
+from aibench_lib.telemetry.windows import cut, fill_forward, first_reset, gaps, resets
 
 
 def queue_table(*rows):
