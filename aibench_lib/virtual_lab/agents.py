@@ -1,7 +1,7 @@
 """The traffic agents of the simulated hosts: one gRPC server each, on the host's own address."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NoReturn
+from typing import NoReturn, TypeAlias
 
 import grpc
 import pyarrow as pa
@@ -14,6 +14,8 @@ from aibench_lib.worker import agent_pb2, agent_pb2_grpc
 from aibench_lib.worker.samples import SCHEMA, to_ipc
 
 PORT = 50051
+
+Context: TypeAlias = grpc.aio.ServicerContext
 
 _CLOCK = "lab"
 _CODES = {
@@ -49,7 +51,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         self._now_ns = now_ns
         self._counters = counters
 
-    async def Describe(self, request: Any, context: Any) -> Any:  # noqa: N802 - the names of the service definition
+    async def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> agent_pb2.Description:  # noqa: N802 - the names of the service definition
         """Say who the agent is."""
         return agent_pb2.Description(
             host=self._host,
@@ -61,7 +63,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             nic="simulated 400 Gb/s",
         )
 
-    async def Prepare(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Prepare(self, request: agent_pb2.PrepareRequest, context: Context) -> agent_pb2.Prepared:  # noqa: N802
         """Note what to send."""
         try:
             flows = [self._flow(transfer) for transfer in request.transfers]
@@ -73,7 +75,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         endpoints = [agent_pb2.Endpoint(peer=self._host, qp=flow.qp, address=self._host.encode()) for flow in flows]
         return agent_pb2.Prepared(endpoints=endpoints, now_ns=self._now_ns())
 
-    async def Connect(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Connect(self, request: agent_pb2.ConnectRequest, context: Context) -> agent_pb2.Connected:  # noqa: N802
         """Note from whom to receive."""
         try:
             self._rendezvous.connect(
@@ -83,7 +85,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             await _refuse(context, refusal)
         return agent_pb2.Connected(now_ns=self._now_ns())
 
-    async def Run(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Run(self, request: agent_pb2.RunRequest, context: Context) -> AsyncIterator[agent_pb2.SampleBatch]:  # noqa: N802
         """Send from T0 on, once every participant is here."""
         start = Start(request.t0_ns, request.participants, request.timeout_ns)
         try:
@@ -94,16 +96,16 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             arrow=to_ipc(_samples(flows, outcome, request.t0_ns)), finished_ns=self._finished_ns(outcome, request.t0_ns)
         )
 
-    async def Counters(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Counters(self, request: agent_pb2.CountersRequest, context: Context) -> agent_pb2.CounterValues:  # noqa: N802
         """Read the NIC."""
         return agent_pb2.CounterValues(values=self._counters(self._host), time_ns=self._now_ns())
 
-    async def Stop(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Stop(self, request: agent_pb2.StopRequest, context: Context) -> agent_pb2.Stopped:  # noqa: N802
         """Forget a trial, and release whoever waits for it."""
         self._rendezvous.stop(request.trial)
         return agent_pb2.Stopped()
 
-    def _flow(self, transfer: Any) -> Flow:
+    def _flow(self, transfer: agent_pb2.Transfer) -> Flow:
         if transfer.peer not in self._hosts or transfer.peer == self._host:
             raise InvalidRequest(f"{self._host}: cannot send to {transfer.peer!r}: no such peer in this lab")
         if transfer.size_bytes <= 0 or transfer.offset_ns < 0 or transfer.priority > 7:
@@ -129,7 +131,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         return ended
 
 
-async def _refuse(context: Any, refusal: Refusal) -> NoReturn:
+async def _refuse(context: Context, refusal: Refusal) -> NoReturn:
     await context.abort(_CODES[type(refusal)], str(refusal))
     raise AssertionError("unreachable: abort raises") from refusal
 
@@ -138,7 +140,7 @@ def _samples(flows: list[Flow], outcome: Outcome, t0_ns: int) -> pa.Table:
     return pa.Table.from_pylist([_sample(flow, outcome.times[flow], t0_ns) for flow in flows], SCHEMA)
 
 
-def _sample(flow: Flow, times: Times, t0_ns: int) -> dict[str, Any]:
+def _sample(flow: Flow, times: Times, t0_ns: int) -> dict[str, object]:
     return {
         "host": flow.source,
         "peer": flow.destination,

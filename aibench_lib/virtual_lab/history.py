@@ -143,7 +143,7 @@ class History:
     after: Snapshot | None = None
     """When the trial had ended."""
     series: dict[tuple[Port, int], dict[str, Integers]] = field(default_factory=dict)
-    """(Port, priority) -> ``time_ns`` and the columns of :data:`SERIES_COLUMNS`, cumulative ones since the lab came up."""
+    """(Port, priority) -> ``time_ns`` and :data:`SERIES_COLUMNS`, cumulative ones since the lab came up."""
 
     def track(self, entry: Entry, interval_ns: int) -> Track:
         """Return an entry's values at the multiples of an interval, as long as the trial lasted."""

@@ -15,6 +15,7 @@ from aibench_lib.virtual_lab.history import (
     CUMULATIVE,
     SERIES_COLUMNS,
     History,
+    Integers,
     Rows,
     Snapshot,
     at_rest,
@@ -22,10 +23,6 @@ from aibench_lib.virtual_lab.history import (
     snapshot,
 )
 from aibench_lib.virtual_lab.observed import PRIORITIES
-
-
-_STRIDE_NS = 10_000_000
-"""How far the simulation goes before it is asked whether it has ended, where nobody wants counters earlier."""
 
 
 class Switch(Protocol):
@@ -189,7 +186,8 @@ class World:
     def _advance(self, simulation: Simulation, trial: Trial, origin_ns: int, step_ns: int, history: History) -> None:
         last_ns = trial.t0_ns + trial.timeout_ns if trial.timeout_ns else None
         now_ns = origin_ns
-        stride_ns = step_ns or _STRIDE_NS
+        # In steps, and not at once to the timeout: the series would be recorded long after the last packet.
+        stride_ns = step_ns or NS_PER_MS
         while not simulation.idle and now_ns != last_ns:
             now_ns += stride_ns - now_ns % stride_ns
             if last_ns is not None:
@@ -235,7 +233,7 @@ def _outcome(simulation: Simulation, trial: Trial, numbers: Mapping[int, Flow], 
 
 def _series(
     simulation: Simulation, ports: Sequence[tuple[Port, int]], origin_ns: int, rows: Rows, before: Snapshot
-) -> dict[tuple[Port, int], dict[str, "np.typing.NDArray[np.int64]"]]:
+) -> dict[tuple[Port, int], dict[str, Integers]]:
     table = simulation.series()
     result = {}
     for index, (port, priority) in enumerate(ports):

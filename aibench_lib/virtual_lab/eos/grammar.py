@@ -1,8 +1,8 @@
 """Match a typed line against command patterns, as the CLI does: abbreviations, ranges, and where it went wrong.
 
-A pattern is words and values: ``mtu <bytes:68..9214>``. A value's kind is a range, a choice (``bytes|kbytes``), ``word``,
-``interface``, or ``line`` (the rest). ``<*name:kind>`` marks a value that tells one line from another (``uc-tx-queue
-<*queue:0..7>``); a tail in brackets may be left out.
+A pattern is words and values: ``mtu <bytes:68..9214>``. A value's kind is a range, a choice (``bytes|kbytes``),
+``word``, ``interface``, or ``line`` (the rest). ``<*name:kind>`` marks a value that tells one line from another
+(``uc-tx-queue <*queue:0..7>``); a tail in brackets may be left out.
 """
 
 import functools
@@ -168,12 +168,10 @@ def _accept(candidate: Match[C], token: str, interfaces: Collection[str]) -> str
 
 
 def _grow(candidate: Match[C], word: str) -> Match[C]:
-    words = candidate.words
-    if len(words) == len(candidate.form):
-        words = (*words[:-1], f"{words[-1]} {word}")
-    else:
-        words = (*words, word)
-    return Match(candidate.command, candidate.form, words)
+    kept, last = candidate.words, word
+    if len(kept) == len(candidate.form):
+        kept, last = kept[:-1], f"{kept[-1]} {word}"
+    return Match(candidate.command, candidate.form, (*kept, last))
 
 
 def _takes_rest(form: Form) -> bool:

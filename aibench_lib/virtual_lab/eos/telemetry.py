@@ -1,6 +1,6 @@
 """The state paths of an EOS switch: OpenConfig, and LANZ for queue lengths.
 
-EOS deviates the OpenConfig leaves avg-queue-len, max-queue-len and ecn-marked-octets as not supported, so they are absent.
+EOS deviates the OpenConfig leaves avg-queue-len, max-queue-len and ecn-marked-octets as not supported: they are absent.
 """
 
 from aibench_lib.virtual_lab.observed import Container, Subject

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pygnmi.spec.v080 import gnmi_pb2
 
@@ -13,12 +12,12 @@ Elements = tuple[Element, ...]
 _WILDCARD = "*"
 
 
-def from_proto(*paths: Any) -> Elements:
+def from_proto(*paths: gnmi_pb2.Path) -> Elements:
     """Return the elements of a prefix and a path, joined; module names before a colon are dropped."""
     return tuple((bare(elem.name), tuple(sorted(elem.key.items()))) for path in paths for elem in path.elem)
 
 
-def to_proto(elements: Elements) -> Any:
+def to_proto(elements: Elements) -> gnmi_pb2.Path:
     """Return the gNMI message of a path."""
     return gnmi_pb2.Path(elem=[gnmi_pb2.PathElem(name=name, key=dict(keys)) for name, keys in elements])
 

@@ -1,7 +1,7 @@
 """What a subscription list asks of a switch: paths become entries, modes and intervals are checked."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from pygnmi.spec.v080 import gnmi_pb2
 
@@ -51,7 +51,7 @@ def _asks_for(path: Elements, container: Elements, leaf: str) -> bool:
     return len(path) <= len(whole) and overlap(path, whole)
 
 
-def plan(target: Observed, wanted: Any, is_up: Callable[[Port], bool]) -> Subscription:
+def plan(target: Observed, wanted: gnmi_pb2.SubscriptionList, is_up: Callable[[Port], bool]) -> Subscription:
     """Return what a subscription list asks for.
 
     Args:
@@ -79,7 +79,12 @@ def plan(target: Observed, wanted: Any, is_up: Callable[[Port], bool]) -> Subscr
 
 
 def _add(
-    subscription: Subscription, target: Observed, entry: Entry, item: Any, encoding: int, is_up: Callable[[Port], bool]
+    subscription: Subscription,
+    target: Observed,
+    entry: Entry,
+    item: gnmi_pb2.Subscription,
+    encoding: int,
+    is_up: Callable[[Port], bool],
 ) -> None:
     encoder = Encoder(entry, encoding)
     if entry.container.subject is Subject.OPERATION:

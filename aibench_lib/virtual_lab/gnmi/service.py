@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import grpc
 from pygnmi.spec.v080 import gnmi_pb2
@@ -20,6 +20,7 @@ from aibench_lib.virtual_lab.observed import Container, Entry, Subject
 GNMI_VERSION = "0.8.0"
 
 Code = grpc.StatusCode
+Context: TypeAlias = grpc.aio.ServicerContext
 
 
 class Fabric(Protocol):
@@ -35,14 +36,14 @@ class Fabric(Protocol):
 class Configuration(Protocol):
     """The configuration that gNMI shows and changes; a switch that is configured by CLI has none."""
 
-    def show(self, path: Elements) -> list[tuple[Elements, Any]] | None:
+    def show(self, path: Elements) -> list[tuple[Elements, object]] | None:
         """Return what is configured at a path, None if the path is not in the schema."""
 
     def change(
         self,
         deletes: Sequence[Elements],
-        replaces: Sequence[tuple[Elements, Any]],
-        updates: Sequence[tuple[Elements, Any]],
+        replaces: Sequence[tuple[Elements, object]],
+        updates: Sequence[tuple[Elements, object]],
     ) -> str:
         """Change it, all or nothing; return the reason of a refusal, or an empty string."""
 
@@ -83,7 +84,7 @@ class GnmiService:
         self._attach = attach
         self._detach = detach
 
-    def rpc_handlers(self) -> Any:
+    def rpc_handlers(self) -> grpc.GenericRpcHandler:
         """Return the service for a gRPC server; Subscribe writes messages that are serialised already."""
         unary = grpc.unary_unary_rpc_method_handler
         return grpc.method_handlers_generic_handler(
@@ -102,14 +103,14 @@ class GnmiService:
             },
         )
 
-    async def _authenticate(self, context: Any) -> None:
+    async def _authenticate(self, context: Context) -> None:
         metadata = dict(context.invocation_metadata())
         password = str(metadata.get("password", ""))
         right = hmac.compare_digest(password.encode(), self._password.encode())
         if metadata.get("username") != USERNAME or not right:
             await context.abort(Code.UNAUTHENTICATED, f"{self._target.name}: unknown user name or wrong password")
 
-    async def _capabilities(self, _: Any, context: Any) -> Any:
+    async def _capabilities(self, _: gnmi_pb2.CapabilityRequest, context: Context) -> gnmi_pb2.CapabilityResponse:
         await self._authenticate(context)
         return gnmi_pb2.CapabilityResponse(
             supported_models=[gnmi_pb2.ModelData(name=name) for name in self._target.models],
@@ -117,7 +118,7 @@ class GnmiService:
             gNMI_version=GNMI_VERSION,
         )
 
-    async def _get(self, request: Any, context: Any) -> Any:
+    async def _get(self, request: gnmi_pb2.GetRequest, context: Context) -> gnmi_pb2.GetResponse:
         await self._authenticate(context)
         await self._check_encoding(request.encoding, context)
         notifications = []
@@ -129,8 +130,8 @@ class GnmiService:
                 await context.abort(Code.INVALID_ARGUMENT, str(error))
         return gnmi_pb2.GetResponse(notification=notifications)
 
-    def _notifications(self, path: Elements, kind: int, encoding: int) -> list[Any]:
-        found: list[tuple[Elements, Any]] | None = None
+    def _notifications(self, path: Elements, kind: int, encoding: int) -> list[gnmi_pb2.Notification]:
+        found: list[tuple[Elements, object]] | None = None
         if kind in (gnmi_pb2.GetRequest.ALL, gnmi_pb2.GetRequest.CONFIG) and self._target.configuration:
             found = self._target.configuration.show(path)
         notification = gnmi_pb2.Notification(timestamp=self._fabric.now.time_ns)
@@ -150,7 +151,7 @@ class GnmiService:
     def _is_known(self, path: Elements) -> bool:
         return bool(find_entries(self._target, tuple((name, ()) for name, _ in path)))
 
-    def _state(self, entry: Entry, encoding: int) -> Any:
+    def _state(self, entry: Entry, encoding: int) -> gnmi_pb2.Notification:
         now = self._fabric.now
         notification = gnmi_pb2.Notification(timestamp=now.time_ns)
         subject = entry.container.subject
@@ -166,7 +167,7 @@ class GnmiService:
             typed.write(update.val, value, encoding, wide=True)
         return notification
 
-    async def _set(self, request: Any, context: Any) -> Any:
+    async def _set(self, request: gnmi_pb2.SetRequest, context: Context) -> gnmi_pb2.SetResponse:
         await self._authenticate(context)
         configuration = self._target.configuration
         if configuration is None:
@@ -195,7 +196,7 @@ class GnmiService:
             timestamp=self._fabric.now.time_ns,
         )
 
-    async def _subscribe(self, requests: AsyncIterator[Any], context: Any) -> None:
+    async def _subscribe(self, requests: AsyncIterator[gnmi_pb2.SubscribeRequest], context: Context) -> None:
         await self._authenticate(context)
         async for request in requests:
             if request.WhichOneof("request") != "subscribe":
@@ -214,7 +215,7 @@ class GnmiService:
             return
         await self._stream(subscription, context, once=wanted.mode == gnmi_pb2.SubscriptionList.ONCE)
 
-    async def _stream(self, subscription: Subscription, context: Any, *, once: bool) -> None:
+    async def _stream(self, subscription: Subscription, context: Context, *, once: bool) -> None:
         await self._attach(subscription)
         try:
             for message in subscription.current(self._fabric.rows, self._fabric.now):
@@ -232,7 +233,7 @@ class GnmiService:
         finally:
             self._detach(subscription)
 
-    async def _check_encoding(self, encoding: int, context: Any) -> None:
+    async def _check_encoding(self, encoding: int, context: Context) -> None:
         if encoding not in typed.ENCODINGS:
             name = gnmi_pb2.Encoding.Name(encoding)
             await context.abort(Code.UNIMPLEMENTED, f"{self._target.name}: encoding {name} is not supported")

@@ -4,15 +4,15 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pygnmi.spec.v080 import gnmi_pb2
 
 from aibench_lib.model import Port
 from aibench_lib.virtual_lab.gnmi import values as typed
 from aibench_lib.virtual_lab.gnmi.paths import to_proto
-from aibench_lib.virtual_lab.history import History, Rows, Snapshot, values
+from aibench_lib.virtual_lab.history import History, Integers, Rows, Snapshot, values
 from aibench_lib.virtual_lab.observed import Entry, Subject
 from aibench_lib.virtual_lab.world import Demand, next_multiple
 
@@ -36,7 +36,7 @@ class Encoder:
         self._entry = entry
         self._encoding = encoding
         self._prefix = to_proto(entry.path)
-        self._messages: dict[int, Any] = {}
+        self._messages: dict[int, gnmi_pb2.SubscribeResponse] = {}
 
     def encode(self, time_ns: int, row: Sequence[int | str], mask: int) -> bytes:
         """Return the serialised message of the leaves in a bit mask."""
@@ -51,7 +51,7 @@ class Encoder:
             typed.write(update.val, value, self._encoding, wide=wide)
         return bytes(message.SerializeToString())
 
-    def _build(self, mask: int) -> Any:
+    def _build(self, mask: int) -> gnmi_pb2.SubscribeResponse:
         leaves = [leaf for bit, leaf in enumerate(self._entry.leaves) if mask >> bit & 1]
         updates = [gnmi_pb2.Update(path=to_proto(((leaf, ()),))) for leaf in leaves]
         return gnmi_pb2.SubscribeResponse(update=gnmi_pb2.Notification(prefix=self._prefix, update=updates))
@@ -106,13 +106,13 @@ class Sampled:
             self.row = tuple(int(column[index]) for column in columns)
             yield time_ns, self.encoder.encode(time_ns, self.row, mask)
 
-    def _changes(self, columns: list[Any]) -> Any:
+    def _changes(self, columns: list[Integers]) -> Integers:
         masks = np.zeros(len(columns[0]), np.int64)
         for bit, column in enumerate(columns):
             masks |= (np.diff(column, prepend=self.row[bit]) != 0).astype(np.int64) << bit
         return masks
 
-    def _heartbeats(self, times: Any) -> Any:
+    def _heartbeats(self, times: Integers) -> npt.NDArray[np.bool_]:
         if not self.suppress:
             return np.ones(len(times), bool)
         if not self.heartbeat_ns:

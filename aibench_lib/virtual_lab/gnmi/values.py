@@ -1,14 +1,13 @@
 """Values as the three encodings of gNMI that a simulated switch speaks carry them."""
 
 import json
-from typing import Any
 
 from pygnmi.spec.v080 import gnmi_pb2
 
 ENCODINGS = (gnmi_pb2.JSON, gnmi_pb2.PROTO, gnmi_pb2.JSON_IETF)
 
 
-def write(target: Any, value: int | str | bool, encoding: int, *, wide: bool = False) -> None:
+def write(target: gnmi_pb2.TypedValue, value: object, encoding: int, *, wide: bool = False) -> None:
     """Put a value into a ``TypedValue``.
 
     Args:
@@ -23,14 +22,14 @@ def write(target: Any, value: int | str | bool, encoding: int, *, wide: bool = F
         elif isinstance(value, int):
             target.uint_val = value
         else:
-            target.string_val = value
+            target.string_val = str(value)
         return
     if wide and encoding == gnmi_pb2.JSON_IETF:
         value = str(value)
     write_json(target, value, encoding)
 
 
-def write_json(target: Any, value: Any, encoding: int) -> None:
+def write_json(target: gnmi_pb2.TypedValue, value: object, encoding: int) -> None:
     """Put a value or a whole subtree into a ``TypedValue`` as JSON."""
     data = json.dumps(value).encode()
     if encoding == gnmi_pb2.JSON_IETF:
@@ -39,7 +38,7 @@ def write_json(target: Any, value: Any, encoding: int) -> None:
         target.json_val = data
 
 
-def read(value: Any) -> Any:
+def read(value: gnmi_pb2.TypedValue) -> object:
     """Return what a ``TypedValue`` holds, JSON decoded.
 
     Raises:

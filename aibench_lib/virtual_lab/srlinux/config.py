@@ -36,7 +36,7 @@ class Config:
         self._check_path(path, wildcards=True)
         self.leaves = {leaf: value for leaf, value in self.leaves.items() if not covers(path, leaf)}
 
-    def update(self, path: Elements, value: Any) -> None:
+    def update(self, path: Elements, value: object) -> None:
         """Merge a value, a leaf's or a subtree's, into what is at a path.
 
         Raises:
@@ -69,7 +69,7 @@ class Config:
         self._check_path(path, wildcards=True)
         return sorted({leaf[: len(path)] for leaf in self.leaves if covers(path, leaf)})
 
-    def subtree(self, path: Elements) -> Any:
+    def subtree(self, path: Elements) -> object:
         """Return what is at a path: a leaf's value, nested mappings and lists, or None."""
         if path in self.leaves and schema(path) in LEAVES:
             return self.leaves[path]
@@ -132,7 +132,7 @@ class Config:
         if here in PRESENCE:
             self.leaves[path] = True
 
-    def _merge(self, path: Elements, value: Any) -> None:
+    def _merge(self, path: Elements, value: object) -> None:
         here = schema(path)
         if here in LEAVES:
             self._put(path, value)
@@ -149,7 +149,7 @@ class Config:
             else:
                 self.update((*path, (name, ())), inner)
 
-    def _merge_list(self, path: Elements, name: str, items: Any) -> None:
+    def _merge_list(self, path: Elements, name: str, items: object) -> None:
         keys = LISTS[f"{schema(path)}/{name}"]
         for item in items if isinstance(items, list) else [items]:
             given = {bare(key): value for key, value in item.items()} if isinstance(item, Mapping) else {}
@@ -158,7 +158,7 @@ class Config:
             pairs = tuple(sorted((key, _key_text(given[key])) for key in keys))
             self.update((*path, (name, pairs)), given)
 
-    def _put(self, path: Elements, value: Any) -> None:
+    def _put(self, path: Elements, value: object) -> None:
         typed = _typed(path, value)
         key = dict(path[-2][1]).get(path[-1][0]) if len(path) > 1 else None
         if key is not None and key != _key_text(typed):
@@ -169,14 +169,14 @@ class Config:
 _SLOPE_LEAVES = ("min-threshold", "max-threshold", "max-drop-probability-percent", "slope-enabled")
 
 
-def _typed(path: Elements, value: Any) -> Scalar:
+def _typed(path: Elements, value: object) -> Scalar:
     try:
         return LEAVES[schema(path)].read(value)
     except ValueError as error:
         raise ConfigError(f"Invalid value {value!r} for '{text(path)}': {error}") from error
 
 
-def _key_text(value: Any) -> str:
+def _key_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

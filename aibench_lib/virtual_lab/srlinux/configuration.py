@@ -1,7 +1,6 @@
 """The door from gNMI to an SR Linux switch's configuration."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from aibench_lib.virtual_lab.gnmi.paths import Elements
 from aibench_lib.virtual_lab.srlinux.config import ConfigError
@@ -14,7 +13,7 @@ class SrlinuxConfiguration:
     def __init__(self, switch: SrlinuxSwitch) -> None:
         self._switch = switch
 
-    def show(self, path: Elements) -> list[tuple[Elements, Any]] | None:
+    def show(self, path: Elements) -> list[tuple[Elements, object]] | None:
         """Return what is configured at a path, one pair for each list entry that it stands for; None: no such path."""
         running = self._switch.running
         try:
@@ -25,8 +24,8 @@ class SrlinuxConfiguration:
     def change(
         self,
         deletes: Sequence[Elements],
-        replaces: Sequence[tuple[Elements, Any]],
-        updates: Sequence[tuple[Elements, Any]],
+        replaces: Sequence[tuple[Elements, object]],
+        updates: Sequence[tuple[Elements, object]],
     ) -> str:
         """Change the configuration, all or nothing; return the reason of a refusal, or an empty string."""
         try:

@@ -57,7 +57,7 @@ class Truth:
         if value in ("true", "false"):
             return value == "true"
         if not isinstance(value, bool):
-            raise ValueError("expected true or false")
+            raise ValueError("expected true or false")  # noqa: TRY004 - a wrong value, for whoever sent it
         return value
 
 

@@ -1,7 +1,6 @@
 """The state of one simulated SR Linux switch."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from aibench_lib.model import Port
 from aibench_lib.simulator import Ecn
@@ -43,8 +42,8 @@ class SrlinuxSwitch:
     def apply(
         self,
         deletes: Sequence[Elements],
-        replaces: Sequence[tuple[Elements, Any]],
-        updates: Sequence[tuple[Elements, Any]],
+        replaces: Sequence[tuple[Elements, object]],
+        updates: Sequence[tuple[Elements, object]],
     ) -> None:
         """Change the running configuration in one step, all or nothing.
 
@@ -70,7 +69,7 @@ class SrlinuxSwitch:
         self.running = candidate
 
 
-def _base_config(neighbours: Mapping[str, Port]) -> list[tuple[str, Any]]:
+def _base_config(neighbours: Mapping[str, Port]) -> list[tuple[str, object]]:
     """Return what an operator has configured before the benchmark comes: ECN on, a profile without a slope, unbound."""
     ports = [
         (
