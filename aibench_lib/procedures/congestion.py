@@ -76,28 +76,29 @@ def measure_incast(seen: Observation) -> dict[str, float | None]:
     sizes = seen.samples["size_bytes"].to_numpy()
     posted = seen.samples["posted_ns"].to_numpy()
     completed = seen.samples["completed_ns"].to_numpy()
-    marked, sent, dropped = (
-        seen.growth(name) for name in ("ecn_marked_packets", "transmit_packets", "dropped_packets")
-    )
+    in_trial = (seen.queue["time_ns"] >= seen.t0_ns).to_numpy()
     onset = _onset(seen)
     return {
-        "ECN_marking_rate": defined(lambda: kpi.ecn_marking_rate(marked, sent)),
+        "ECN_marking_rate": defined(
+            lambda: kpi.ecn_marking_rate(seen.growth("ecn_marked_packets"), seen.growth("transmit_packets"))
+        ),
         "marking_onset": None if onset is None else onset.after_start_ns / NS_PER_US,
         "queue_depth_at_onset": None if onset is None else float(onset.queue_depth_bytes),
         "Fabric_Goodput": defined(lambda: kpi.fabric_goodput(int(sizes.sum()), int(completed.max() - posted.min()))),
-        "Buffer_utilization": defined(lambda: kpi.buffer_utilization(seen.depths(), seen.buffer_bytes)),
-        "Packet_drop_rate": defined(lambda: kpi.packet_drop_rate(dropped, sent)),
+        "Buffer_utilization": defined(lambda: kpi.buffer_utilization(seen.depth_bytes()[in_trial], seen.buffer_bytes)),
+        "Packet_drop_rate": defined(
+            lambda: kpi.packet_drop_rate(seen.growth("dropped_packets"), seen.growth("transmit_packets"))
+        ),
         "JFI": defined(lambda: kpi.jain_index(sizes / (completed - posted))),
     }
 
 
 def _onset(seen: Observation) -> kpi.MarkingOnset | None:
-    queue = seen.queue
     try:
         return kpi.marking_onset(
-            queue.index,
-            queue["ecn_marked_packets"],
-            queue["depth_bytes"],
+            seen.queue["time_ns"],
+            seen.queue["ecn_marked_packets"],
+            seen.depth_bytes(),
             start_ns=seen.t0_ns,
             interval_ns=seen.interval_ns,
         )

@@ -32,7 +32,7 @@ class Observation:
     samples: pa.Table
     """One row a transfer, as in ``worker/samples.py``."""
     queue: pd.DataFrame
-    """The observed queue over the trial's window, filled forward: index ``time_ns``, fields of the ``queue`` measurement."""
+    """The observed queue over the trial's window, filled forward: ``time_ns`` and the ``queue`` fields."""
     t0_ns: int
     t_end_ns: int
     interval_ns: int
@@ -41,13 +41,28 @@ class Observation:
     """Size of the observed switch's buffer, 0 where the inventory does not say [bytes]."""
 
     def growth(self, counter: str) -> int:
-        """Return how much a counter of the observed queue grew over the trial's window."""
-        values = self.queue[counter].to_numpy()
-        return int(values[-1]) - int(values[0])
+        """Return how much a counter of the observed queue grew over the trial's window.
 
-    def depths(self) -> NDArray[np.int64]:
-        """Return the sampled depths of the observed queue from T0 on, shape ``(n,)`` [bytes]."""
-        return self.queue.loc[self.queue.index >= self.t0_ns, "depth_bytes"].to_numpy(dtype=np.int64)
+        Raises:
+            UndefinedKpi: The switch does not report it.
+        """
+        values = self.queue[counter].dropna()
+        if values.empty:
+            raise UndefinedKpi(f"{counter}: the switch does not report it")
+        return int(values.iloc[-1]) - int(values.iloc[0])
+
+    def depth_bytes(self) -> NDArray[np.int64]:
+        """Return the depth of the observed queue in each row of the window, shape ``(n,)`` [bytes].
+
+        A switch that reports congestion, and not queues, says nothing of a queue before it first fills: it is empty.
+
+        Raises:
+            UndefinedKpi: The switch reports no depth at all.
+        """
+        depths = self.queue["depth_bytes"]
+        if depths.isna().all():
+            raise UndefinedKpi("queue depth: the switch does not report it")
+        return depths.fillna(0).to_numpy(dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

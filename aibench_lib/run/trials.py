@@ -126,13 +126,7 @@ class _Trial:
         if window.reasons:
             raise TrialError("; ".join(window.reasons))
         dut = self.lab.switches[site.queue.node]
-        queue = frames.series(
-            window.tables["queue"],
-            "queue",
-            switch=site.queue.node,
-            interface=site.queue.interface,
-            queue=str(dut.options["queue"]),
-        )
+        queue = frames.queue_frame(window.tables, site.queue.node, site.queue.interface, str(dut.options["queue"]))
         values = self.procedure.measure(
             Observation(
                 samples=sent.table,

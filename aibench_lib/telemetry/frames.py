@@ -13,7 +13,7 @@ from aibench_lib.telemetry.windows import fill_forward, resets
 
 
 def queue_frame(tables: Mapping[str, pa.Table], switch: str, interface: str, queue: str) -> pd.DataFrame:
-    """Return the rows of one egress queue, filled forward.
+    """Return the rows of one egress queue, one a time, filled forward.
 
     Args:
         tables: A window's rows by measurement.
@@ -30,6 +30,8 @@ def queue_frame(tables: Mapping[str, pa.Table], switch: str, interface: str, que
         table = table.filter(pc.equal(table[tag], value))
     filled = fill_forward(table, "queue").select(["time_ns", *FIELDS["queue"]])
     frame: pd.DataFrame = filled.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    # Counters and depth may come in two messages of one time: the later row, filled forward, has both.
+    frame = frame.drop_duplicates("time_ns", keep="last", ignore_index=True)
     return frame.astype({name: "int64" for name in frame if not frame[name].hasnans})
 
 

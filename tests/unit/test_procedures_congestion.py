@@ -61,7 +61,7 @@ def observed() -> Observation:
             "dropped_packets": [0, 0, 0, 500, 500],
             "depth_bytes": [9_000_000, 0, 90_000, 250_000, 0],
         }
-    ).set_index("time_ns")
+    )
     return Observation(
         samples=samples, queue=queue, t0_ns=0, t_end_ns=200_000, interval_ns=10_000, buffer_bytes=1_000_000
     )
@@ -88,6 +88,20 @@ def test_a_trial_without_a_mark_has_no_onset_and_a_marking_rate_of_zero():
     assert values["ECN_marking_rate"] == 0
     assert values["marking_onset"] is None
     assert values["queue_depth_at_onset"] is None
+
+
+def test_a_queue_that_was_never_congested_before_counts_as_empty_until_its_first_record():
+    seen = observed()
+    seen.queue["depth_bytes"] = pd.array([None, None, 90_000, 250_000, 0], dtype="Int64")
+    assert INCAST.measure(seen)["queue_depth_at_onset"] == 250_000.0
+
+
+def test_a_switch_that_reports_no_depth_leaves_what_needs_it_undefined():
+    seen = observed()
+    seen.queue["depth_bytes"] = pd.array([None] * 5, dtype="Int64")
+    values = INCAST.measure(seen)
+    assert values["Buffer_utilization"] is None
+    assert values["ECN_marking_rate"] == pytest.approx(6.0)
 
 
 def test_buffer_utilization_is_undefined_where_the_buffers_size_is_not_known():
