@@ -52,7 +52,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible ships no types
     def _transact(self, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["state"] == "restored":
             return self._restore(target, *_run(arguments))
-        feature, values = arguments["feature"], arguments["values"]
+        feature = arguments["feature"]
+        values = {name: _number(value) for name, value in arguments["values"].items()}
         if self._task.check_mode:
             change = transaction.preview(target, feature, values)
         else:
@@ -82,6 +83,11 @@ def _run(arguments: Mapping[str, Any]) -> tuple[Journal, Path]:
 
 def _difference(what: str, before: str, after: str) -> dict[str, str]:
     return {"before": before, "after": after, "before_header": f"{what} before", "after_header": f"{what} after"}
+
+
+def _number(value: Any) -> Any:
+    """Return a number for its digits: what is given with ``-e name=100`` arrives as text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _plain(value: Any) -> Any:
