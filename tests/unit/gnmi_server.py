@@ -1,13 +1,19 @@
 """A small gNMI server on loopback that says what a test tells it to: the peer of the collector's tests."""
 
-import queue
 import threading
 from concurrent import futures
+from queue import SimpleQueue
 
 import grpc
 from pygnmi.create_gnmi_path import gnmi_path_degenerator, gnmi_path_generator
 from pygnmi.spec.v080 import gnmi_pb2
 from pygnmi.spec.v080.gnmi_pb2_grpc import add_gNMIServicer_to_server, gNMIServicer
+
+from aibench_lib.telemetry.subscription import Subscription
+
+T = 1_700_000_000_000_000_000
+US = 1_000
+QUEUES = "qos/interfaces/interface[interface-id=*]/output/queues/queue[name=3]/state"
 
 SYNC = gnmi_pb2.SubscribeResponse(sync_response=True)
 _END = object()
@@ -82,7 +88,7 @@ class GnmiServer(gNMIServicer):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "bad username/password")
         request = next(request_iterator)
         path = gnmi_path_degenerator(request.subscribe.subscription[0].path)
-        stream = queue.Queue()
+        stream = SimpleQueue()
         with self._arrived:
             self.requests.append(request)
             self._streams[path] = stream
@@ -96,3 +102,50 @@ class GnmiServer(gNMIServicer):
             if isinstance(response, tuple):
                 context.abort(*response)
             yield response
+
+
+def queue(interface):
+    return f"/qos/interfaces/interface[interface-id={interface}]/output/queues/queue[name=3]/state"
+
+
+def sample(us, interface="Ethernet33", **leaves):
+    return notification(T + us * US, queue(interface), **leaves)
+
+
+def subscription(server, **values):
+    given = {
+        "host": "leaf1",
+        "address": "127.0.0.1",
+        "port": server.port,
+        "username": "admin",
+        "password": "secret",
+        "tls": False,
+        "path": f"/{QUEUES}",
+        "mode": "sample",
+        "interval_ns": 10 * US,
+        "measurement": "queue",
+        "tags": {"interface": "interface-id", "queue": "name"},
+        "leaves": {"transmit-octets": "transmit_bytes", "ecn-marked-pkts": "ecn_marked_packets"},
+    }
+    return Subscription(**{**given, **values})
+
+
+def short(table):
+    return [(row["interface"], row["time_ns"] - T, row["transmit_bytes"]) for row in table.to_pylist()]
+
+
+def steady(server, until_us):
+    for us in range(10, until_us + 1, 10):
+        server.send(
+            QUEUES, sample(us, "Ethernet33", transmit_octets=100 + us), sample(us, "Ethernet34", transmit_octets=7)
+        )
+
+
+def leaf_server():
+    """A started server with two queues at time T."""
+    server = GnmiServer()
+    server.initial[QUEUES] = [
+        sample(0, "Ethernet33", transmit_octets=100, ecn_marked_pkts=1),
+        sample(0, "Ethernet34", transmit_octets=7),
+    ]
+    return server.start()
