@@ -24,8 +24,7 @@ def _require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
 class Dcqcn:
     """The congestion control of the senders and the CNP generation of the receivers.
 
-    Sources: "NVIDIA" is the documentation of the ConnectX parameters and their firmware defaults, "paper" is Zhu et al.,
-    SIGCOMM 2015, "HPCC" is the ns-3 code published with Li et al., SIGCOMM 2019. The presets are in :data:`PRESETS`.
+    "NVIDIA" names the parameter of a ConnectX NIC; the values and where they come from are in :data:`PRESETS`.
     """
 
     gain: float
@@ -35,7 +34,8 @@ class Dcqcn:
     alpha_period_ns: int
     """Time between updates of alpha [ns] (NVIDIA: dce_tcp_rtt)."""
     cnp_gap_ns: int
-    """Least time between two CNPs of a queue pair's receiver [ns]; 0 answers every mark (NVIDIA: min_time_between_cnps)."""
+    """Least time between two CNPs of a receiving queue pair [ns]; 0 answers every mark (NVIDIA:
+    min_time_between_cnps)."""
     cut_period_ns: int
     """Time between checks whether a CNP came and the rate is cut [ns]; 0 cuts at the CNP (NVIDIA:
     rate_reduce_monitor_period)."""
@@ -79,7 +79,7 @@ class Dcqcn:
 
 PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
     {
-        # Documentation of the ConnectX congestion control parameters, and a listing of a card's firmware defaults.
+        # NVIDIA's documentation of the ConnectX congestion control parameters, and a card's listing of its defaults.
         "nvidia-default": Dcqcn(
             gain=5 / 1024,
             initial_alpha=1023 / 1024,
@@ -96,8 +96,8 @@ PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
             clamp_target=False,
             clamp_target_after_timer=True,
         ),
-        # The paper's 40 Gb/s testbed. It gives no hyper increase (here: as the additive one) and no least rate (here:
-        # NVIDIA's).
+        # Zhu et al., SIGCOMM 2015, the 40 Gb/s testbed. The paper gives no hyper increase (here: as the additive one)
+        # and no least rate (here: NVIDIA's).
         "paper-2015": Dcqcn(
             gain=1 / 256,
             initial_alpha=1.0,
@@ -114,7 +114,8 @@ PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
             clamp_target=True,
             clamp_target_after_timer=True,
         ),
-        # The "dcqcn" mode of HPCC's run script, its rate steps (5 and 50 Mb/s per 25 Gb/s) taken at 400 Gb/s.
+        # The "dcqcn" mode of the ns-3 code published with HPCC (Li et al., SIGCOMM 2019), its rate steps (5 and 50 Mb/s
+        # per 25 Gb/s) taken at 400 Gb/s.
         "ns3-hpcc": Dcqcn(
             gain=1 / 256,
             initial_alpha=1.0,
@@ -137,7 +138,7 @@ PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
 """Named parameter sets; ``off`` sends at line rate, whatever is marked."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Ecn:
     """WRED marking of one egress queue; a step at K where ``kmin_bytes`` equals ``kmax_bytes``.
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numba.core.event
 import numpy as np
@@ -14,6 +14,8 @@ from aibench_lib.simulator import kernel
 from aibench_lib.simulator.parameters import PRIORITIES, Ecn, Parameters
 from aibench_lib.simulator.routes import shortest_paths
 from aibench_lib.units import BITS_PER_BYTE, GBPS, PS_PER_NS, PS_PER_SECOND
+
+Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64])
 
 NIC_QUEUE_PACKETS = 2
 """Full data packets that may wait in a NIC's queue before its queue pairs are parked: enough to keep the wire busy, and
@@ -76,8 +78,8 @@ class SeriesPort(NamedTuple):
 class Simulation:
     """A fabric from the start of one trial on; deterministic for a seed.
 
-    Time counts integer picoseconds from 0. Flows are started ahead of time, :meth:`advance` lets time pass, and counters may
-    be read in between.
+    Time counts integer picoseconds from 0. Flows are started ahead of time, :meth:`advance` lets time pass, and
+    counters may be read in between.
     """
 
     def __init__(self, topology: Topology, parameters: Parameters, seed: int) -> None:
@@ -352,8 +354,9 @@ class Simulation:
     def counters(self) -> npt.NDArray[np.void]:
         """Return the counters, a row per (port, priority).
 
-        ``tx_*``, ``ecn_marked_packets``, ``dropped_*`` and the depths are of the egress queue; ``rx_*`` counts what arrived at
-        the port. A depth [B] does not include the packet on its way out. ``peak_depth_bytes`` is since the start.
+        ``tx_*``, ``ecn_marked_packets``, ``dropped_*`` and the depths are of the egress queue; ``rx_*`` counts what
+        arrived at the port. A depth [B] does not include the packet on its way out. ``peak_depth_bytes`` is since the
+        start.
         """
         rows = self._counter_rows.copy()
         for name, column in _COUNTER_COLUMNS.items():
@@ -385,7 +388,7 @@ class Simulation:
         return self._ports[port] * PRIORITIES + priority
 
 
-class _SayOnce(numba.core.event.Listener):  # type: ignore[misc] # numba has no types
+class _SayOnce(numba.core.event.Listener):
     """Calls ``say`` at the first compilation."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -473,7 +476,7 @@ def _port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int
     return rows
 
 
-def _with_room(array: npt.NDArray[np.generic], rows: int) -> npt.NDArray[np.generic]:
+def _with_room(array: Rows, rows: int) -> Rows:
     """Return an array with at least ``rows`` rows, doubled where it is too short; the new rows are zero."""
     if rows <= len(array):
         return array

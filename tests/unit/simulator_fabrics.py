@@ -1,0 +1,109 @@
+"""Small fabrics the simulator's tests share, and the checks that hold for every one of them."""
+
+import hashlib
+import itertools
+
+import numpy as np
+
+from aibench_lib.model import Link, Port, Topology
+from aibench_lib.simulator import Ecn, Parameters, Simulation
+from aibench_lib.units import GBPS, MIB, PS_PER_US
+
+LINE_BPS = 400 * GBPS
+PACKET_BYTES = 4096 + 62
+PACKET_PS = 83_160
+HOP_PS = PS_PER_US
+BLOCK_BYTES = 16 * MIB
+BLOCK_PACKETS = 4096
+RECEIVER = Port("leaf", "to-receiver")
+
+
+def star(senders: int, sender_bps: int = LINE_BPS) -> Topology:
+    """One switch, hosts ``s1`` to ``s<senders>`` and ``receiver``, all but the senders' links at 400 Gb/s."""
+    names = tuple(f"s{number}" for number in range(1, senders + 1))
+    links = [Link(Port("leaf", f"to-{name}"), Port(name, "nic"), sender_bps) for name in names]
+    links.append(Link(RECEIVER, Port("receiver", "nic"), LINE_BPS))
+    return Topology((*names, "receiver"), ("leaf",), tuple(links))
+
+
+def chain(links: int, bps: int = LINE_BPS) -> Topology:
+    """Hosts ``a`` and ``b`` with ``links - 1`` switches in a row between them."""
+    nodes = ["a", *(f"switch{number}" for number in range(1, links)), "b"]
+    wires = tuple(Link(Port(here, "out"), Port(there, "in"), bps) for here, there in itertools.pairwise(nodes))
+    return Topology(("a", "b"), tuple(nodes[1:-1]), wires)
+
+
+def clos(
+    leaves: int, spines: int, hosts_per_leaf: int, host_bps: int = LINE_BPS, spine_bps: int = LINE_BPS
+) -> Topology:
+    """A 2-tier Clos with hosts ``h<leaf>-<number>``."""
+    hosts, links = [], []
+    for leaf in range(leaves):
+        for number in range(hosts_per_leaf):
+            hosts.append(f"h{leaf}-{number}")
+            links.append(Link(Port(f"leaf{leaf}", f"host{number}"), Port(hosts[-1], "nic"), host_bps))
+        for spine in range(spines):
+            links.append(Link(Port(f"leaf{leaf}", f"up{spine}"), Port(f"spine{spine}", f"down{leaf}"), spine_bps))
+    switches = (*(f"leaf{leaf}" for leaf in range(leaves)), *(f"spine{spine}" for spine in range(spines)))
+    return Topology(tuple(hosts), switches, tuple(links))
+
+
+def incast(senders: int, size_bytes: int = BLOCK_BYTES, seed: int = 1, **parameters: object) -> Simulation:
+    """``senders`` messages to one receiver at time 0; no congestion control and an endless buffer unless told."""
+    defaults = {"dcqcn": "off", "buffer_bytes": 1 << 40}
+    simulation = Simulation(star(senders), Parameters(**(defaults | parameters)), seed)
+    for number in range(1, senders + 1):
+        simulation.start_flow(f"s{number}", "receiver", size_bytes, 0, qp=1)
+    return simulation
+
+
+def row(simulation: Simulation, port: Port, priority: int = 3) -> np.void:
+    counters = simulation.counters()
+    return counters[
+        (counters["node"] == port.node) & (counters["interface"] == port.interface) & (counters["priority"] == priority)
+    ][0]
+
+
+def check_conservation(simulation: Simulation, topology: Topology) -> None:
+    """Assert that what enters a switch leaves it, is dropped or waits, and that links deliver what they get."""
+    counters = simulation.counters()
+    numbers = [name for name in counters.dtype.names if name not in ("node", "interface", "priority")]
+    assert all((counters[name] >= 0).all() for name in numbers)
+    assert (counters["depth_bytes"] <= counters["peak_depth_bytes"]).all()
+    for buffer in simulation.buffers():
+        queues = counters[counters["node"] == buffer["node"]]
+        waiting = queues["depth_bytes"].sum()
+        assert queues["rx_bytes"].sum() == queues["tx_bytes"].sum() + queues["dropped_bytes"].sum() + waiting
+        assert buffer["used_bytes"] == waiting
+        assert waiting <= buffer["peak_bytes"] <= buffer["size_bytes"]
+    ports = {
+        (queue["node"], queue["interface"]): counters[number : number + 8]
+        for number, queue in enumerate(counters)
+        if not queue["priority"]
+    }
+    for link in topology.links:
+        for here, there in ((link.a, link.b), (link.b, link.a)):
+            sent, arrived = ports[here.node, here.interface], ports[there.node, there.interface]
+            on_the_wire = sent["tx_bytes"] - arrived["rx_bytes"]
+            assert (on_the_wire == 0).all() if simulation.idle else (on_the_wire >= 0).all()
+
+
+def digest(simulation: Simulation) -> str:
+    """Return a hash of everything a simulation reports."""
+    results = (simulation.completions(), simulation.counters(), simulation.buffers(), simulation.series())
+    return hashlib.sha256(b"".join(result.tobytes() for result in results)).hexdigest()
+
+
+def eventful_run(dcqcn: str, seed: int = 7) -> Simulation:
+    """A small run in which everything happens: ECMP, WRED, CNPs, drops, NACKs, timeouts, parked queue pairs."""
+    topology = clos(leaves=2, spines=2, hosts_per_leaf=3)
+    parameters = Parameters(dcqcn=dcqcn, buffer_bytes=90_000, retransmit_timeout_ns=200_000, nack_gap_ns=50_000)
+    simulation = Simulation(topology, parameters, seed)
+    target = Port("leaf1", "host0")
+    simulation.set_ecn(target, 3, Ecn(kmin_bytes=8_000, kmax_bytes=60_000, pmax=0.5))
+    simulation.record_series([(target, 3), (Port("leaf0", "up1"), 3)], every_ps=PS_PER_US)
+    for number, source in enumerate(("h0-0", "h0-1", "h0-2", "h1-1", "h1-2")):
+        for qp in range(3):
+            simulation.start_flow(source, "h1-0", 150_000 + 1000 * qp, number * 50_000, qp=qp)
+    simulation.advance()
+    return simulation
