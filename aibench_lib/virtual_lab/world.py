@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Port, Topology
 from aibench_lib.simulator import Ecn, Parameters, Simulation
@@ -145,8 +143,8 @@ class World:
         grid_ns = math.gcd(demand.series_ns, demand.step_ns) or 1
         origin_ns = trial.t0_ns - trial.t0_ns % grid_ns
         simulation = self._simulation(trial)
-        if demand.queues:
-            ports = sorted(demand.queues)
+        ports = sorted((port, priority) for port, priority in demand.queues if self.is_up(port))
+        if ports:
             simulation.record_series(ports, demand.series_ns * PS_PER_NS)
         numbers = {
             simulation.start_flow(
@@ -162,7 +160,7 @@ class World:
         history = History(self.rows, self.now)
         self._advance(simulation, trial, origin_ns, demand.step_ns, history)
         outcome = _outcome(simulation, trial, numbers, origin_ns)
-        if demand.queues:
+        if ports:
             history.series = _series(simulation, ports, origin_ns, self.rows, self.now)
         self._settle(simulation, outcome.end_ns, demand.settle_ns, history)
         return outcome, history
@@ -186,10 +184,10 @@ class World:
     def _advance(self, simulation: Simulation, trial: Trial, origin_ns: int, step_ns: int, history: History) -> None:
         last_ns = trial.t0_ns + trial.timeout_ns if trial.timeout_ns else None
         now_ns = origin_ns
-        # In steps, and not at once to the timeout: the series would be recorded long after the last packet.
-        stride_ns = step_ns or NS_PER_MS
+        # In short strides, and not at once to the timeout: the series would be recorded long after the last packet.
+        strides_ns = (step_ns or NS_PER_MS, NS_PER_MS)
         while not simulation.idle and now_ns != last_ns:
-            now_ns += stride_ns - now_ns % stride_ns
+            now_ns = min(next_multiple(now_ns + 1, stride_ns) for stride_ns in strides_ns)
             if last_ns is not None:
                 now_ns = min(now_ns, last_ns)
             simulation.advance((now_ns - origin_ns) * PS_PER_NS)
@@ -234,14 +232,14 @@ def _outcome(simulation: Simulation, trial: Trial, numbers: Mapping[int, Flow], 
 def _series(
     simulation: Simulation, ports: Sequence[tuple[Port, int]], origin_ns: int, rows: Rows, before: Snapshot
 ) -> dict[tuple[Port, int], dict[str, Integers]]:
-    table = simulation.series()
+    table = simulation.series().reshape(-1, len(ports))  # the samples of all ports at one time stand together
     result = {}
     for index, (port, priority) in enumerate(ports):
-        own = table[table["index"] == index]
+        own = table[:, index]
         columns = {"time_ns": origin_ns + own["time_ps"] // PS_PER_NS}
         row = rows.queue(port.node, port.interface, priority)
         for name in SERIES_COLUMNS:
             base = before.columns[name][row].sum() if name in CUMULATIVE else 0
-            columns[name] = own[name].astype(np.int64) + base
+            columns[name] = own[name] + base
         result[port, priority] = columns
     return result
