@@ -51,7 +51,9 @@ class Cli:
     """Regular expression for a line with which the switch refuses a command."""
     running_config: str
     not_config: list[str]
-    """Regular expressions for lines of the running configuration that are not configuration (banners, dates)."""
+    """Regular expressions for lines of the running configuration that are not configuration, such as comments."""
+    not_restorable: list[str]
+    """Regular expressions for lines that cannot be written back one by one; a switch that has them is not changed."""
     begin: str
     """Opens a candidate configuration; nothing takes effect before ``commit``."""
     clear: str
@@ -81,12 +83,12 @@ class Range:
     reason: str
     """What sets the limits."""
 
-    def refusal(self, name: str, value: int) -> str | None:
+    def refusal(self, value: int) -> str | None:
         """Return why ``value`` is not attainable, or None if it is."""
         if value > self.max:
-            return f"{name} {value} > max {self.max} {self.unit}"
+            return f"{value} > max {self.max} {self.unit}"
         if value < self.min:
-            return f"{name} {value} < min {self.min} {self.unit}"
+            return f"{value} < min {self.min} {self.unit}"
         return None
 
 

@@ -1,5 +1,6 @@
 """The one door to netmiko: switches that are configured on a command line over SSH."""
 
+import itertools
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,11 +61,28 @@ class CliSwitch:
                 banner_timeout=CONNECT_SECONDS,
             )
         if self._cli.privileged:
-            with self._translated("enable"):
-                self._connection.enable()
+            self._enable()
 
     def read_config(self) -> str:
-        """Return the running configuration."""
+        """Return the running configuration, if it is one that can be written back."""
+        config = self._running_config()
+        for line, pattern in itertools.product(config.splitlines(), self._cli.not_restorable):
+            if re.search(pattern, line):
+                raise LabError(
+                    self._target.host,
+                    f"its configuration has {line!r}, which cannot be written back line by line; remove it for the run",
+                )
+        return config
+
+    def _enable(self) -> None:
+        try:
+            with self._translated("enable"):
+                self._connection.enable()
+        except LabError:
+            self.close()
+            raise
+
+    def _running_config(self) -> str:
         with self._translated(self._cli.running_config):
             output = str(self._connection.send_command(self._cli.running_config, read_timeout=READ_SECONDS))
         self._check(self._cli.running_config, output, f"check what {self._target.username!r} may do")
@@ -82,7 +100,7 @@ class CliSwitch:
         """Return the values of a feature as the running configuration shows them."""
         where = setting.facts.read_back
         within = [line.format(**self._target.options) for line in where.within]
-        found = values_in(lines_within(self.read_config(), within), where.lines)
+        found = values_in(lines_within(self._running_config(), within), where.lines)
         return {name: found.get(name) for name in setting.requested}
 
     def apply(self, rendered: str) -> None:

@@ -73,10 +73,14 @@ def _check_ranges(feature: str, asked: Mapping[str, int], platform: Platform, ho
     for name in asked:
         if name not in ranges:
             raise SpecError(f"{feature}.{name}: unknown value; {platform.name} takes {', '.join(ranges)}")
-    refusals = [(name, ranges[name].refusal(name, value)) for name, value in asked.items()]
-    reasons = [f"{text} on {platform.name} ({host}; {ranges[name].reason})" for name, text in refusals if text]
-    if reasons:
-        raise SpecError(f"not attainable: {'; '.join(reasons)}")
+    refused: dict[str, list[str]] = {}
+    for name, value in asked.items():
+        refusal = ranges[name].refusal(value)
+        if refusal:
+            refused.setdefault(f"{refusal} on {platform.name} ({host}; {ranges[name].reason})", []).append(name)
+    if refused:
+        reasons = "; ".join(f"{' and '.join(names)} {reason}" for reason, names in refused.items())
+        raise SpecError(f"not attainable: {reasons}")
 
 
 def ecn_values(values: Mapping[str, int]) -> dict[str, int]:

@@ -110,7 +110,7 @@ def test_switches_are_changed_and_restored(play, run_dir):
 def test_a_failure_is_one_line_and_the_other_switch_is_restored(play, run_dir):
     code, output, writes = play("-e", "threshold=300000000", "-e", f"run_dir={run_dir}")
     assert code == 2
-    assert "not attainable: kmin_bytes 300000000 > max 256000000 bytes on arista_eos (leaf1;" in output
+    assert "not attainable: kmin_bytes and kmax_bytes 300000000 > max 256000000 bytes on arista_eos (leaf1;" in output
     assert writes["leaf1"] == []
     assert words(run_dir, "spine1")[-1] == "restored"
 

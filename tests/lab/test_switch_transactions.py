@@ -15,6 +15,7 @@ from switch_lab import SWITCHES, switch_lab
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.switch import transaction
+from aibench_lib.switch.cli import CliSwitch
 from aibench_lib.switch.session import connect
 from aibench_lib.switch.target import parse_target
 
@@ -160,7 +161,9 @@ def test_a_preview_of_a_restore_shows_the_way_back_and_writes_nothing(target, jo
 
 
 def test_a_value_that_is_not_attainable_is_refused_before_anything_is_sent(target, journal, tmp_path, writes):
-    with pytest.raises(SpecError, match=rf"not attainable: kmin_bytes 5000000000 > max .* \({target.host};"):
+    with pytest.raises(
+        SpecError, match=rf"not attainable: kmin_bytes and kmax_bytes 5000000000 > max .* \({target.host};"
+    ):
         transaction.apply(target, "ecn", {"ecn_threshold_bytes": 5_000_000_000}, journal, tmp_path)
     assert writes() == []
     assert words(journal) == []
@@ -185,6 +188,33 @@ def test_a_refused_session_is_aborted_and_not_left_pending(target, journal, tmp_
     with pytest.raises(LabError):
         transaction.apply(wrong, "ecn", STEP, journal, tmp_path)
     assert writes()[-1].endswith(": abort")
+
+
+@pytest.mark.parametrize("variables", ["leaf1"], indirect=True)
+def test_a_session_that_breaks_inside_a_change_has_changed_nothing(target, journal, tmp_path, monkeypatch):
+    before = config(target)
+    configure = CliSwitch._configure
+
+    def breaking(switch, line):
+        if "random-detect" in line:
+            switch._connection.remote_conn_pre.get_transport().sock.shutdown(socket.SHUT_RDWR)
+        configure(switch, line)
+
+    monkeypatch.setattr(CliSwitch, "_configure", breaking)
+    with pytest.raises(LabError, match=r"leaf1: the SSH session at .* broke at 'random-detect ecn minimum-threshold"):
+        transaction.apply(target, "ecn", STEP, journal, tmp_path)
+    assert config(target) == before
+    assert not transaction.restore(target, journal, tmp_path).changed
+
+
+@pytest.mark.parametrize("variables", ["leaf1"], indirect=True)
+def test_a_switch_that_could_not_be_brought_back_is_not_changed(target, journal, tmp_path, writes, monkeypatch):
+    running = CliSwitch._running_config
+    monkeypatch.setattr(CliSwitch, "_running_config", lambda switch: f"banner motd\nhello\nEOF\n{running(switch)}")
+    with pytest.raises(LabError, match="leaf1: its configuration has 'banner motd', which cannot be written back"):
+        transaction.apply(target, "ecn", STEP, journal, tmp_path)
+    assert writes() == []
+    assert words(journal) == []
 
 
 def test_a_wrong_password_is_told_as_such(target, writes):

@@ -59,11 +59,11 @@ def test_a_step_is_marked_with_certainty_from_one_threshold_on():
     [
         (
             {"ecn_threshold_bytes": 300_000_000},
-            r"not attainable: kmin_bytes 300000000 > max 256000000 bytes on arista_eos",
+            r"not attainable: kmin_bytes and kmax_bytes 300000000 > max 256000000 bytes on arista_eos",
         ),
         (
             {"ecn_threshold_bytes": 0},
-            r"not attainable: kmin_bytes 0 < min 1 bytes on arista_eos \(leaf1; limits of the",
+            r"not attainable: kmin_bytes and kmax_bytes 0 < min 1 bytes on arista_eos \(leaf1; limits of the",
         ),
         ({"kmin_bytes": 1, "kmax_bytes": 2, "probability_percent": 101}, "probability_percent 101 > max 100 percent"),
         ({"kmin_bytes": 2, "kmax_bytes": 1, "probability_percent": 1}, "kmin_bytes 2 > kmax_bytes 1"),
@@ -85,8 +85,9 @@ def test_values_that_a_switch_cannot_take_are_refused_with_the_reason(values, co
 
 
 def test_every_value_that_is_not_attainable_is_named():
-    with pytest.raises(SpecError, match=r"kmin_bytes 300000000 > .*; kmax_bytes 300000000 > "):
-        parse_setting(target(), "ecn", {"ecn_threshold_bytes": 300_000_000})
+    values = {"kmin_bytes": 1, "kmax_bytes": 300_000_000, "probability_percent": 101}
+    with pytest.raises(SpecError, match=r"kmax_bytes 300000000 > .*; probability_percent 101 > "):
+        parse_setting(target(), "ecn", values)
 
 
 def test_an_option_that_the_template_needs_is_asked_for():
