@@ -59,7 +59,9 @@ def _lab_up(options: argparse.Namespace) -> int:
 def _lab_down(options: argparse.Namespace) -> int:
     from aibench_lib.virtual_lab import daemon
 
-    print("virtual lab down" if daemon.down(options.state.resolve()) else "the virtual lab was not up")
+    was_up = daemon.status(options.state.resolve()) is not None
+    daemon.down(options.state.resolve())
+    print("virtual lab down" if was_up else "the virtual lab was not up")
     return 0
 
 

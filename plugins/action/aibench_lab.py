@@ -32,7 +32,9 @@ class ActionModule(ActionBase):
         state_dir = Path(str(args["state_dir"])).resolve()
         try:
             if args["state"] == "down":
-                return {"changed": daemon.down(state_dir)}
+                was_up = daemon.status(state_dir) is not None
+                daemon.down(state_dir)
+                return {"changed": was_up}
             if args["state"] == "held":
                 daemon.hold(state_dir, int(args["holder"]))
                 return {"changed": False}
