@@ -9,6 +9,7 @@ from ansible.plugins.action import ActionBase
 # The main process imports this file once, so that its forks need not import netmiko and gRPC each.
 from aibench_lib.errors import AibenchError, SpecError
 from aibench_lib.journal import Journal
+from aibench_lib.run.parent import end_with_parent
 from aibench_lib.switch import transaction
 from aibench_lib.switch.target import Target, parse_target
 
@@ -35,6 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible ships no types
         _, arguments = self.validate_argument_spec(
             argument_spec=ARGUMENTS, required_if=[("state", "applied", ("feature", "values"))]
         )
+        end_with_parent()
         variables = task_vars or {}
         try:
             target = parse_target(
