@@ -87,6 +87,15 @@ def test_messages_of_one_queue_pair_are_received_in_the_order_of_their_start() -
     assert received[late] == 4 * PACKET_PS + HOP_PS
 
 
+def test_an_incast_takes_one_and_a_half_events_a_packet_and_link() -> None:
+    # A data packet: its QP's turn, two arrivals, the end of the transmission it waited for; its ACK: two arrivals.
+    simulation = incast(8, 100 * 4096)
+    simulation.advance()
+    packets = 8 * 100
+    assert simulation.packet_hops == 4 * packets
+    assert simulation.events <= 6 * packets + 3 * 8
+
+
 def test_a_faster_link_is_never_fed_in_cut_through_before_the_packet_is_whole() -> None:
     simulation = Simulation(star(1, sender_bps=LINE_BPS // 4), Parameters(forwarding="cut-through"), seed=1)
     simulation.start_flow("s1", "receiver", 4096, 0, qp=1)
