@@ -40,7 +40,7 @@ PLAY = """
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    with switch_lab(tmp_path_factory.mktemp("lab"), "127.96") as lab:
+    with switch_lab(tmp_path_factory.mktemp("lab"), "127.132") as lab:
         yield lab
 
 
@@ -116,7 +116,7 @@ def test_a_failure_is_one_line_and_the_other_switch_is_restored(play, run_dir):
 
 
 def test_an_unreachable_switch_has_failed_so_that_always_runs(play, run_dir):
-    code, output, writes = play("-e", "threshold=1", "-e", f"run_dir={run_dir}", ansible_host="127.96.9.9")
+    code, output, writes = play("-e", "threshold=1", "-e", f"run_dir={run_dir}", ansible_host="127.132.9.9")
     assert code == 2
     assert output.count("fatal: ") == 2
     assert "unreachable=0" in output

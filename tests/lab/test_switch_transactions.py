@@ -58,7 +58,7 @@ transaction.apply(parse_target(host, variables), "ecn", {"ecn_threshold_bytes": 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    with switch_lab(tmp_path_factory.mktemp("lab"), "127.95") as lab:
+    with switch_lab(tmp_path_factory.mktemp("lab"), "127.131") as lab:
         yield lab
 
 
