@@ -17,8 +17,11 @@ from aibench_lib.telemetry.measurements import TAGS
 from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.telemetry.values import as_integer, as_truth, flatten, scalar
 
+Fields = dict[str, int | bool]
+Convert = Callable[[object], int | bool]
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, slots=True)
 class _Series:
     """What one set of tags names: a switch, one of its interfaces, or a queue of one."""
 
@@ -27,13 +30,14 @@ class _Series:
     """Complete at once where list keys name the series; else filled from the leaves of its messages."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Place:
-    """What a device's leaf is to us."""
+    """What a device's leaf is to us: a field of a series, a tag of it, or nothing."""
 
     series: _Series
-    take: Callable[[dict[str, int | bool], object], None]
-    """Puts the leaf's value where it belongs: into the fields, into the series' tags, or nowhere."""
+    field: str = ""
+    convert: Convert = as_integer
+    tag: str = ""
 
 
 def device_path(subscription: Subscription) -> gnmi_pb2.Path:
@@ -82,7 +86,7 @@ class NotificationReader:
         """
         if notification.timestamp <= 0:
             raise ValueError("a notification has no timestamp")
-        found: dict[_Series, dict[str, int | bool]] = {}
+        found: dict[_Series, Fields] = {}
         prefix = notification.prefix
         places = self._places.setdefault(prefix.SerializeToString(), {})
         for update in notification.update:
@@ -95,15 +99,11 @@ class NotificationReader:
             if isinstance(value, dict | list):
                 names = (*_names(prefix.elem), *_names(update.path.elem))
                 for leaf_names, keys, leaf in flatten(value, names, place.series.keys):
-                    leaf_place = self._place(leaf_names, keys)
-                    leaf_place.take(found.setdefault(leaf_place.series, {}), leaf)
+                    _take(self._place(leaf_names, keys), leaf, found)
             else:
-                place.take(found.setdefault(place.series, {}), value)
-        return [
-            Record(self._subscription.measurement, self._complete(series.tags), fields, notification.timestamp)
-            for series, fields in found.items()
-            if fields
-        ]
+                _take(place, value, found)
+        measurement, time_ns = self._subscription.measurement, notification.timestamp
+        return [Record(measurement, self._complete(series), fields, time_ns) for series, fields in found.items()]
 
     def deleted(self, notification: gnmi_pb2.Notification) -> list[Mapping[str, str]]:
         """Return the tags, as far as they are known, of what the device says is gone."""
@@ -114,52 +114,39 @@ class NotificationReader:
         series = self._series.get(identity)
         if series is None:
             series = self._series[identity] = _Series(keys, self._known_tags(keys))
-        return _Place(series, self._taker(series, names))
-
-    def _taker(self, series: _Series, names: tuple[str, ...]) -> Callable[[dict[str, int | bool], object], None]:
         depth = len(self._names)
         leaf = "/".join(names[depth:]) or names[-1]
         if names[:depth] != self._names:
-            return _ignore
-        if leaf in self._subscription.leaves:
-            name = self._subscription.leaves[leaf]
-            word = self._subscription.true_when.get(name)
-            convert = as_integer if word is None else partial(as_truth, word)
-            return partial(_put_field, name, convert)
-        for tag, source in self._subscription.tags.items():
-            if source == leaf and source not in series.keys:
-                return partial(_put_tag, series, tag)
-        return _ignore
+            return _Place(series)
+        field = self._subscription.leaves.get(leaf, "")
+        if field:
+            word = self._subscription.true_when.get(field)
+            return _Place(series, field, as_integer if word is None else partial(as_truth, word))
+        tags = [tag for tag, source in self._subscription.tags.items() if source == leaf and source not in series.keys]
+        return _Place(series, tag=tags[0] if tags else "")
 
     def _known_tags(self, keys: Mapping[str, str]) -> dict[str, str]:
         sources = {"switch": self._subscription.host}
         sources.update({tag: keys[source] for tag, source in self._subscription.tags.items() if source in keys})
         return {tag: sources[tag] for tag in self._tags if tag in sources}
 
-    def _complete(self, tags: Mapping[str, str]) -> dict[str, str]:
-        try:
-            return {tag: tags[tag] for tag in self._tags}
-        except KeyError as error:
-            source = self._subscription.tags[error.args[0]]
-            raise ValueError(f"a notification has neither a list key nor a leaf {source!r}") from error
+    def _complete(self, series: _Series) -> dict[str, str]:
+        if len(series.tags) < len(self._tags):
+            missing = next(source for tag, source in self._subscription.tags.items() if tag not in series.tags)
+            raise ValueError(f"a notification has neither a list key nor a leaf {missing!r}")
+        return {tag: series.tags[tag] for tag in self._tags}
 
 
 def _names(elements: Iterable[gnmi_pb2.PathElem]) -> tuple[str, ...]:
     return tuple(element.name.rpartition(":")[2] for element in elements)
 
 
-def _put_field(
-    name: str, convert: Callable[[object], int | bool], fields: dict[str, int | bool], value: object
-) -> None:
-    try:
-        fields[name] = convert(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _put_tag(series: _Series, tag: str, _fields: dict[str, int | bool], value: object) -> None:
-    series.tags[tag] = str(value)
-
-
-def _ignore(_fields: dict[str, int | bool], _value: object) -> None:
-    """Take nothing of a leaf that no mapping asks for."""
+def _take(place: _Place, value: object, found: dict[_Series, Fields]) -> None:
+    """Put a leaf's value where it belongs: into a field of this message, or into the series' tags for good."""
+    if place.field:
+        try:
+            found.setdefault(place.series, {})[place.field] = place.convert(value)
+        except ValueError as error:
+            raise ValueError(f"{place.field}: {error}") from error
+    elif place.tag:
+        place.series.tags[place.tag] = str(value)

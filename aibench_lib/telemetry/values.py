@@ -15,6 +15,8 @@ def as_integer(value: object) -> int:
     Raises:
         ValueError: Not a whole number, or not within 64 bits.
     """
+    if type(value) is int and value in _INT64:  # almost always
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"expected a whole number, found {value!r}")  # noqa: TRY004 - what cannot be read is a ValueError
     if isinstance(value, float) and not value.is_integer():
@@ -37,6 +39,8 @@ def scalar(value: gnmi_pb2.TypedValue) -> object:
         ValueError: No value, a kind of value that carries no readable number or text, or broken JSON.
     """
     kind = value.WhichOneof("value")
+    if kind == "uint_val":  # almost always
+        return value.uint_val
     if kind in _PLAIN:
         return getattr(value, kind)
     if kind in _JSON:
@@ -48,7 +52,7 @@ def scalar(value: gnmi_pb2.TypedValue) -> object:
     raise ValueError(f"a value of kind {kind} cannot be read")
 
 
-_PLAIN = frozenset({"uint_val", "int_val", "double_val", "float_val", "bool_val", "string_val", "ascii_val"})
+_PLAIN = frozenset({"int_val", "double_val", "float_val", "bool_val", "string_val", "ascii_val"})
 _JSON = frozenset({"json_ietf_val", "json_val"})
 
 
