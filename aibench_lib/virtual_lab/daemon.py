@@ -40,6 +40,8 @@ def up(inventory: Path, state_dir: Path, network: str, holder_pid: int | None, s
         if state.network != network:
             raise LabError(_HOST, f"it is up on network {state.network}, not {network}; take it down first")
         return state
+    if state is not None:
+        _wait_for_end(state.pid)  # its last holder has just gone, and so is it about to
     directory = StateDirectory(state_dir)
     directory.make()
     clear_holders(directory)
@@ -76,23 +78,33 @@ def down(state_dir: Path) -> None:
     if state is None:
         return
     try:
-        descriptor = os.pidfd_open(state.pid)
+        os.kill(state.pid, signal.SIGTERM)
+        if not _wait_for_end(state.pid):
+            os.kill(state.pid, signal.SIGKILL)
+            _wait_for_end(state.pid)
+            StateDirectory(state_dir).remove_secrets()
     except ProcessLookupError:
         return
-    try:
-        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        if not poller.poll(_STOP_SECONDS * 1000):
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            poller.poll()
-            StateDirectory(state_dir).remove_secrets()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(state.pid, 0)  # whoever started the lab is its parent, and must not leave a zombie
     except PermissionError as error:
         raise LabError(_HOST, f"process {state.pid} belongs to another user; stop it as that user") from error
+
+
+def _wait_for_end(pid: int) -> bool:
+    """Wait until the lab's process has ended; return False if it does not in time."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        ended = bool(poller.poll(_STOP_SECONDS * 1000))
     finally:
         os.close(descriptor)
+    if ended:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)  # whoever started the lab is its parent, and must not leave a zombie
+    return ended
 
 
 def _start(inventory: Path, directory: StateDirectory, network: str, say: Callable[[str], None]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -196,6 +196,11 @@ class VirtualLab:
     def writes(self) -> list[tuple[str, str]]:
         """Pairs of switch and what a client has written or tried to write, in order."""
         return self._lab.writes.all()
+
+    @property
+    def switches(self) -> Mapping[str, EosSwitch | SrlinuxSwitch]:
+        """The switches, as they are behind their wires."""
+        return self._lab.switches
 
     @property
     def now_ns(self) -> int:

@@ -123,7 +123,7 @@ class Rendezvous:
             meeting.alarm = loop.call_later(self._patience_seconds, self._give_up, meeting, start)
         if len(meeting.waiting) == start.participants:
             meeting.alarm.cancel()
-            self._spawn(self._hold(meeting, start))
+            self._begin(meeting, start)
         try:
             outcome = await asyncio.shield(meeting.outcome)
         finally:
@@ -181,10 +181,16 @@ class Rendezvous:
         else:
             meeting.outcome.set_result(end)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _begin(self, meeting: Meeting, start: Start) -> None:
+        task = asyncio.create_task(self._hold(meeting, start))
         self._tasks.add(task)  # the loop itself keeps no reference to its tasks
-        task.add_done_callback(self._tasks.discard)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                self._end(meeting, Aborted(f"trial {meeting.name}: the simulation failed: {task.exception()!r}"))
+
+        task.add_done_callback(done)
 
     async def _hold(self, meeting: Meeting, start: Start) -> None:
         flows = [flow for host in sorted(meeting.flows) for flow in meeting.flows[host]]

@@ -50,13 +50,6 @@ class Config:
         """Return the canonical text with ``!`` between the blocks, as ``show running-config`` prints it."""
         return "".join("".join(f"{line}\n" for line in block) + "!\n" for block in self.blocks())
 
-    def section(self, pattern: str) -> str:
-        """Return the blocks that match a regular expression: whole if their first line does, else what does in them."""
-        found = [
-            line for block in self.root.ordered("global") for line in _section(block, 0, re.compile(pattern, re.I))
-        ]
-        return "".join(f"{line}\n" for line in found)
-
     @property
     def hostname(self) -> str:
         """The configured host name."""
@@ -138,8 +131,8 @@ class Editor:
         commands = COMMANDS[here.command.mode]
         try:
             found = match(commands, tokens, self._interfaces)
-        except CliError as error:
-            if not self._remove(here, commands, tokens, error):
+        except CliError:
+            if not self._remove(here, commands, tokens):
                 raise
             del self._path[depth:]
             return
@@ -157,17 +150,18 @@ class Editor:
         if found.command.mode:
             self._path.append(line)
 
-    def _remove(self, here: Line, commands: Sequence[Command], tokens: Sequence[str], error: CliError) -> bool:
-        """Remove the line that a negated line names; return False if the line negates nothing."""
+    def _remove(self, here: Line, commands: Sequence[Command], tokens: Sequence[str]) -> bool:
+        """Remove the line that a negated line names; return False if the line negates nothing.
+
+        Raises:
+            CliError: It negates something that cannot be there.
+        """
         if tokens[0] in ("no", "default") and len(tokens) > 1:
             for command in commands:
                 if command.also_no and " ".join(tokens[1:]) == command.also_no:
                     here.children.pop(identity(forms(command.pattern)[0], command.pattern.split()), None)
                     return True
-            try:
-                found = match(commands, tokens[1:], self._interfaces, partial=True)
-            except CliError as inner:
-                raise CliError(str(inner), inner.position + 1) from error
+            found = match(commands, tokens[1:], self._interfaces, negated=True)
         else:
             try:
                 found = match(commands, ["no", *tokens], self._interfaces)
@@ -182,15 +176,6 @@ def _render(line: Line, depth: int) -> Iterator[str]:
     if line.command.mode:
         for child in line.ordered(line.command.mode):
             yield from _render(child, depth + 1)
-
-
-def _section(line: Line, depth: int, pattern: re.Pattern[str]) -> list[str]:
-    if pattern.search(line.text):
-        return list(_render(line, depth))
-    if not line.command.mode:
-        return []
-    inner = [text for child in line.ordered(line.command.mode) for text in _section(child, depth + 1, pattern)]
-    return [f"{_INDENT * depth}{line.text}", *inner] if inner else []
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

@@ -108,7 +108,7 @@ def forms(pattern: str) -> tuple[Form, ...]:
 
 
 def match(
-    commands: Sequence[C], tokens: Sequence[str], interfaces: Collection[str], *, partial: bool = False
+    commands: Sequence[C], tokens: Sequence[str], interfaces: Collection[str], *, negated: bool = False
 ) -> Match[C]:
     """Return the command that a line calls.
 
@@ -116,22 +116,20 @@ def match(
         commands: What may be typed here.
         tokens: The line's tokens, at least one.
         interfaces: The switch's interfaces.
-        partial: Whether the line may stop anywhere after what identifies it (``no mtu``).
+        negated: Whether the line began with ``no``, which is not among the tokens: then it may stop anywhere after what
+            identifies it (``no mtu``).
 
     Raises:
         CliError: As the switch words it: invalid input, ambiguous, or incomplete.
     """
     alive: list[Match[C]] = [Match(command, form, ()) for command in commands for form in forms(command.pattern)]
-    for position, token in enumerate(tokens):
+    for position, token in enumerate(tokens, int(negated)):
         alive = _step(alive, position, token, interfaces)
     for found in alive:
-        if len(found.form) == len(found.words) or _takes_rest(found.form):
+        if len(found.words) >= (_identifying(found.form) if negated else len(found.form)):
             return found
-    if partial:
-        for found in alive:
-            if len(found.words) >= _identifying(found.form):
-                return found
-    raise CliError(f"% Incomplete command (at token {len(tokens)}: 'None')", len(tokens))
+    position = len(tokens) + negated
+    raise CliError(f"% Incomplete command (at token {position}: 'None')", position)
 
 
 def _step(alive: list[Match[C]], position: int, token: str, interfaces: Collection[str]) -> list[Match[C]]:

@@ -1,11 +1,11 @@
 """What the ``show`` commands of a simulated EOS switch print."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from aibench_lib import __version__
-from aibench_lib.virtual_lab.eos.grammar import CliError, Match
+from aibench_lib.virtual_lab.eos.grammar import Match
+from aibench_lib.virtual_lab.eos.pipe import apply_pipe
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 
 Found = Match[Any]
@@ -73,10 +73,7 @@ def running_section(switch: EosSwitch, found: Found) -> str:
     Raises:
         CliError: The pattern is not a regular expression.
     """
-    try:
-        return switch.running.section(found.values["pattern"])
-    except re.error as error:
-        raise CliError(f"% Invalid regular expression: {error}") from error
+    return apply_pipe(f"section {found.values['pattern']}", switch.running.text())
 
 
 def startup_config(switch: EosSwitch, _: Found) -> str:
