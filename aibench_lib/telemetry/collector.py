@@ -42,10 +42,11 @@ class Collection:
         self._writer = _open_writer(influx) if influx else None
         on_written = self._writer.offer if self._writer else lambda _measurement, _rows: None
         self.ledger = Ledger(subscriptions, folder, on_written)
-        self._channels: dict[tuple[object, ...], grpc.Channel] = {}
-        self._streams = [
-            Stream(progress, self._channel(progress.subscription), self.ledger) for progress in self.ledger.progress
-        ]
+        self._channels: list[grpc.Channel] = []
+        self._streams: list[Stream] = []
+        for line in self.ledger.lines:
+            self._channels.append(open_channel(line.subscriptions[0]))
+            self._streams.append(Stream(line, self._channels[-1], self.ledger))
         self._closing = threading.Lock()
         self._summary: Summary | None = None
 
@@ -69,26 +70,20 @@ class Collection:
             if self._summary is None:
                 for stream in self._streams:
                     stream.close()
-                for channel in self._channels.values():
+                for channel in self._channels:
                     channel.close()
                 self.ledger.write()
                 if self._writer:
                     self._writer.close()
                 self._summary = Summary(
-                    messages=sum(progress.messages for progress in self.ledger.progress),
+                    messages=self.ledger.messages(),
                     rows=self.ledger.rows(),
-                    outages=sum(progress.outages for progress in self.ledger.progress),
+                    outages=self.ledger.outages(),
                     influx_lines=self._writer.written_lines if self._writer else 0,
                     warnings=self._writer.warnings() if self._writer else [],
                 )
                 write_whole(self._folder / SUMMARY_FILE, json.dumps(asdict(self._summary)).encode())
             return self._summary
-
-    def _channel(self, subscription: Subscription) -> grpc.Channel:
-        address = (subscription.address, subscription.port, subscription.tls, subscription.ca)
-        if address not in self._channels:
-            self._channels[address] = open_channel(subscription)
-        return self._channels[address]
 
 
 def _open_writer(influx: Influx) -> "InfluxWriter":

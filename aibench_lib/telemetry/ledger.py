@@ -10,7 +10,7 @@ import pyarrow as pa
 from aibench_lib.errors import LabError
 from aibench_lib.model import Record
 from aibench_lib.telemetry.measurements import COUNTERS
-from aibench_lib.telemetry.progress import Progress
+from aibench_lib.telemetry.progress import Line, Progress, lines_of
 from aibench_lib.telemetry.store import MeasurementStore
 from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.telemetry.windows import first_reset
@@ -49,8 +49,9 @@ class Ledger:
         self._failure: LabError | None = None
         self._forgotten_ns = 0
         self._write_at_rows = _SEGMENT_ROWS
-        self.progress = [Progress(subscription) for subscription in subscriptions]
-        measurements = sorted({progress.subscription.measurement for progress in self.progress})
+        self.lines = lines_of(subscriptions)
+        self._progresses = [progress for line in self.lines for progress in line.progresses]
+        measurements = sorted({progress.subscription.measurement for progress in self._progresses})
         self._stores = {name: MeasurementStore(name, folder) for name in measurements}
 
     def received(
@@ -72,18 +73,18 @@ class Ledger:
         with self._changed:
             progress.unreadable(time_ns, reason)
 
-    def synced(self, progress: Progress) -> None:
-        """Take note that a subscription has sent everything once."""
+    def synced(self, line: Line) -> None:
+        """Take note that a stream has sent everything of its subscriptions once."""
         with self._changed:
-            progress.synced = True
+            line.has_synced()
             self._changed.notify_all()
 
-    def lost(self, progress: Progress, reason: str) -> None:
-        """Take note that a subscription's stream has ended; before its first sync that is a failure of the start."""
+    def lost(self, line: Line, reason: str) -> None:
+        """Take note that a stream has ended; if that is before its first sync, the start has failed."""
         with self._changed:
-            progress.lost(reason)
-            if not progress.synced and self._failure is None:
-                self._failure = LabError(progress.subscription.host, f"{progress.subscription.path}: {reason}")
+            line.lost(reason)
+            if not line.synced and self._failure is None:
+                self._failure = LabError(line.host, reason)
             self._changed.notify_all()
 
     def wait_for_sync(self, timeout_seconds: float) -> None:
@@ -93,12 +94,13 @@ class Ledger:
             LabError: A stream ended before, or the time is over; names switch and path.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._failure or self._not_synced() is None, timeout_seconds)
+            self._changed.wait_for(lambda: self._failure or not self._late(), timeout_seconds)
             if self._failure is not None:
                 raise self._failure
-            late = self._not_synced()
-        if late is not None:
-            raise LabError(late.host, f"{late.path}: the switch did not send everything within {timeout_seconds:g} s")
+            late = self._late()
+        if late:
+            paths = ", ".join(subscription.path for subscription in late[0].subscriptions)
+            raise LabError(late[0].host, f"did not send everything of {paths} within {timeout_seconds:g} s")
 
     def window(self, begin_ns: int, end_ns: int, timeout_seconds: float) -> Window:
         """Wait until the window is whole, write everything received, and return the window's rows.
@@ -106,7 +108,7 @@ class Ledger:
         Args:
             begin_ns: Begin of the window, not before that of the last one [ns].
             end_ns: End of the window [ns].
-            timeout_seconds: How long to wait for the samples at or after its end [s of wall time].
+            timeout_seconds: How long to wait for lost connections and for samples at or after its end [s of wall time].
 
         Raises:
             LabError: A segment cannot be written (nothing is lost: ask again), or the window begins before the last
@@ -117,13 +119,13 @@ class Ledger:
                 raise LabError(
                     "controller", f"telemetry before {self._forgotten_ns} ns is only in the segments on disk"
                 )
-            for progress in self.progress:
+            for progress in self._progresses:
                 progress.await_until(end_ns)
-            self._changed.wait_for(lambda: not any(progress.is_behind for progress in self.progress), timeout_seconds)
+            self._changed.wait_for(lambda: not any(line.is_behind for line in self.lines), timeout_seconds)
             self._write()
             tables = {name: store.window(begin_ns, end_ns) for name, store in self._stores.items()}
-            reasons = [reason for progress in self.progress for reason in progress.complaints(begin_ns, end_ns)]
-            for progress in self.progress:
+            reasons = [reason for line in self.lines for reason in line.complaints(begin_ns, end_ns)]
+            for progress in self._progresses:
                 progress.forget_before(begin_ns)
             self._forgotten_ns = begin_ns
         return Window(tables, (*reasons, *_reset_complaints(tables)))
@@ -136,6 +138,16 @@ class Ledger:
         """
         with self._changed:
             self._write()
+
+    def messages(self) -> int:
+        """Return how many messages have come."""
+        with self._changed:
+            return sum(progress.messages for progress in self._progresses)
+
+    def outages(self) -> int:
+        """Return how often a connection was lost."""
+        with self._changed:
+            return sum(line.outages for line in self.lines)
 
     def rows(self) -> dict[str, int]:
         """Return how many rows each measurement has got."""
@@ -153,8 +165,8 @@ class Ledger:
         except LabError:  # the rows are kept, and whoever asks for a window next is told
             self._write_at_rows += _SEGMENT_ROWS
 
-    def _not_synced(self) -> Subscription | None:
-        return next((progress.subscription for progress in self.progress if not progress.synced), None)
+    def _late(self) -> list[Line]:
+        return [line for line in self.lines if not line.synced]
 
 
 def _reset_complaints(tables: Mapping[str, pa.Table]) -> list[str]:

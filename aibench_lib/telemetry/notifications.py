@@ -4,7 +4,7 @@ The client library's own parser merges all notifications before the sync into on
 doubles and lists; so only the library's messages are used, not its parser.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,11 +72,20 @@ class NotificationReader:
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
-        self._names = _names(device_path(subscription).elem)
+        self._path = device_path(subscription)
+        self._names = _names(self._path.elem)
         self._tags = TAGS[subscription.measurement]
         self._sources = tuple(subscription.tags.values())
         self._series: dict[tuple[str | None, ...], _Series] = {}
         self._places: dict[bytes, dict[bytes, _Place]] = {}
+
+    def is_about(self, elements: Sequence[gnmi_pb2.PathElem]) -> bool:
+        """Whether a path is at, below or above the subscription's, as far as both go."""
+        names = _names(elements)
+        return all(
+            wanted == name and all(value in ("*", there.key.get(key, value)) for key, value in asked.key.items())
+            for wanted, name, asked, there in zip(self._names, names, self._path.elem, elements, strict=False)
+        )
 
     def records(self, notification: gnmi_pb2.Notification) -> list[Record]:
         """Return one record a series that the notification has values of.

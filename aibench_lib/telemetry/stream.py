@@ -1,7 +1,12 @@
-"""One subscription's thread: connect, hand on message after message, connect again."""
+"""One switch's stream: connect, hand on message after message, connect again.
+
+All subscriptions to a switch share one Subscribe call, since only within a call the order of messages is kept: when the
+samples after a trial's end are here, so is everything that was said before it.
+"""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -11,9 +16,10 @@ from pygnmi.spec.v080.gnmi_pb2_grpc import gNMIStub
 from aibench_lib.errors import LabError
 from aibench_lib.telemetry.ledger import Ledger
 from aibench_lib.telemetry.notifications import NotificationReader, device_path
-from aibench_lib.telemetry.progress import Progress
+from aibench_lib.telemetry.progress import Line, Progress
 from aibench_lib.telemetry.subscription import Subscription
 
+_NO_PATH = gnmi_pb2.Path()
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _CHANNEL_OPTIONS = (
@@ -42,47 +48,47 @@ def open_channel(subscription: Subscription) -> grpc.Channel:
     return grpc.secure_channel(target, grpc.ssl_channel_credentials(authority), _CHANNEL_OPTIONS)
 
 
-def subscribe_request(subscription: Subscription) -> gnmi_pb2.SubscribeRequest:
-    """Return the message that asks a switch for a subscription's stream.
+def subscribe_request(subscriptions: Sequence[Subscription]) -> gnmi_pb2.SubscribeRequest:
+    """Return the message that asks a switch for a stream of several subscriptions, of one encoding.
 
     Raises:
-        SpecError: The path is not a gNMI path.
+        SpecError: A path is not a gNMI path.
     """
-    entry = gnmi_pb2.Subscription(
-        path=device_path(subscription),
-        mode=gnmi_pb2.SubscriptionMode.Value(subscription.mode.upper()),
-        sample_interval=subscription.interval_ns if subscription.is_sampled else 0,
-        heartbeat_interval=subscription.heartbeat_ns,
-        suppress_redundant=subscription.suppress_redundant,
-    )
-    return gnmi_pb2.SubscribeRequest(
-        subscribe=gnmi_pb2.SubscriptionList(
-            mode=gnmi_pb2.SubscriptionList.STREAM,
-            encoding=gnmi_pb2.Encoding.Value(subscription.encoding.upper()),
-            subscription=[entry],
+    entries = [
+        gnmi_pb2.Subscription(
+            path=device_path(subscription),
+            mode=gnmi_pb2.SubscriptionMode.Value(subscription.mode.upper()),
+            sample_interval=subscription.interval_ns if subscription.is_sampled else 0,
+            heartbeat_interval=subscription.heartbeat_ns,
+            suppress_redundant=subscription.suppress_redundant,
         )
-    )
+        for subscription in subscriptions
+    ]
+    encoding = gnmi_pb2.Encoding.Value(subscriptions[0].encoding.upper())
+    wanted = gnmi_pb2.SubscriptionList(mode=gnmi_pb2.SubscriptionList.STREAM, encoding=encoding, subscription=entries)
+    return gnmi_pb2.SubscribeRequest(subscribe=wanted)
 
 
 class Stream:
-    """A thread that keeps one subscription alive until it is closed; one that never synced is not repeated.
+    """A thread that keeps a switch's stream alive until it is closed; one that never synced is not repeated.
 
     Args:
-        progress: The subscription's entry in the ledger.
-        channel: To its switch.
+        line: The ledger's entry of the switch's subscriptions.
+        channel: To the switch.
         ledger: Is told everything.
     """
 
-    def __init__(self, progress: Progress, channel: grpc.Channel, ledger: Ledger) -> None:
-        self._progress = progress
-        self._subscription = progress.subscription
+    def __init__(self, line: Line, channel: grpc.Channel, ledger: Ledger) -> None:
+        self._line = line
+        self._subscriptions = line.subscriptions
         self._ledger = ledger
         self._stub = gNMIStub(channel)
-        self._request = subscribe_request(self._subscription)
-        self._reader = NotificationReader(self._subscription)
+        self._request = subscribe_request(self._subscriptions)
+        self._readers = [(NotificationReader(progress.subscription), progress) for progress in line.progresses]
+        self._routes: dict[tuple[bytes, bytes], list[tuple[NotificationReader, Progress]]] = {}
         self._closed = threading.Event()
         self._call: grpc.Call | None = None
-        self._thread = threading.Thread(target=self._run, name=f"{self._subscription.host}:{self._subscription.path}")
+        self._thread = threading.Thread(target=self._run, name=f"stream of {line.host}")
 
     def start(self) -> None:
         """Connect and receive from now on."""
@@ -99,22 +105,21 @@ class Stream:
     def _run(self) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while not self._closed.is_set():
-            messages = self._progress.messages
+            began = time.monotonic()
             reason = self._receive()
             if self._closed.is_set():
                 return
-            self._ledger.lost(self._progress, reason)
-            if not self._progress.synced:
+            self._ledger.lost(self._line, reason)
+            if not self._line.synced:
                 return
-            if self._progress.messages > messages:
-                pause_seconds = _FIRST_PAUSE_SECONDS
+            lasted = time.monotonic() - began > _LONGEST_PAUSE_SECONDS
+            pause_seconds = _FIRST_PAUSE_SECONDS if lasted else min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
             self._closed.wait(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     def _receive(self) -> str:
         """Receive until the stream ends, and return why it did."""
         ended = threading.Event()
-        user = (("username", self._subscription.username), ("password", self._subscription.password))
+        user = (("username", self._subscriptions[0].username), ("password", self._subscriptions[0].password))
         call = self._call = self._stub.Subscribe(_requests(self._request, ended), metadata=user)
         if self._closed.is_set():
             call.cancel()
@@ -122,23 +127,33 @@ class Stream:
             for response in call:
                 self._take(response)
         except grpc.RpcError as error:
-            return _explain(self._subscription, error)
+            return _explain(self._subscriptions, error)
         finally:
             ended.set()
         return "the switch ended the subscription"
 
     def _take(self, response: gnmi_pb2.SubscribeResponse) -> None:
         if response.WhichOneof("response") == "sync_response":
-            self._ledger.synced(self._progress)
+            self._ledger.synced(self._line)
             return
         notification = response.update
-        try:
-            records = self._reader.records(notification)
-        except ValueError as error:
-            self._ledger.unreadable(self._progress, notification.timestamp, str(error))
-            return
-        gone = self._reader.deleted(notification) if notification.delete else []
-        self._ledger.received(self._progress, notification.timestamp, records, gone)
+        for reader, progress in self._route(notification):
+            try:
+                records = reader.records(notification)
+            except ValueError as error:
+                self._ledger.unreadable(progress, notification.timestamp, str(error))
+                continue
+            gone = reader.deleted(notification) if notification.delete else []
+            self._ledger.received(progress, notification.timestamp, records, gone)
+
+    def _route(self, notification: gnmi_pb2.Notification) -> list[tuple[NotificationReader, Progress]]:
+        """Return the readers whose subscription a notification answers: all of its paths are of one subtree."""
+        first = notification.update[0].path if notification.update else next(iter(notification.delete), _NO_PATH)
+        key = (notification.prefix.SerializeToString(), first.SerializeToString())
+        if key not in self._routes:
+            elements = (*notification.prefix.elem, *first.elem)
+            self._routes[key] = [route for route in self._readers if route[0].is_about(elements)]
+        return self._routes[key]
 
 
 def _requests(request: gnmi_pb2.SubscribeRequest, ended: threading.Event) -> Iterator[gnmi_pb2.SubscribeRequest]:
@@ -146,11 +161,12 @@ def _requests(request: gnmi_pb2.SubscribeRequest, ended: threading.Event) -> Ite
     ended.wait()  # the request's side of the stream stays open as long as the stream
 
 
-def _explain(subscription: Subscription, error: grpc.RpcError) -> str:
+def _explain(subscriptions: Sequence[Subscription], error: grpc.RpcError) -> str:
     code, details = error.code(), " ".join((error.details() or "").split())
-    where = f"{subscription.address}:{subscription.port}"
+    where = f"gNMI at {subscriptions[0].address}:{subscriptions[0].port}"
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-        return f"gNMI at {where} refuses user {subscription.username!r} ({details}); check user name and password"
+        return f"{where} refuses user {subscriptions[0].username!r} ({details}); check user name and password"
     if code == grpc.StatusCode.UNAVAILABLE:
-        return f"gNMI at {where} does not answer ({details}); see that it is enabled and its port can be reached"
-    return f"gNMI at {where} refuses the subscription: {details or code.name}"
+        return f"{where} does not answer ({details}); see that it is enabled and its port can be reached"
+    what = subscriptions[0].path if len(subscriptions) == 1 else f"one of {len(subscriptions)} paths"
+    return f"{where} refuses to stream {what}: {details or code.name}"

@@ -73,7 +73,7 @@ def main():
         def keep():
             for response in decoded(encoded):
                 records = reader.records(response.update)
-                ledger.received(ledger.progress[0], response.update.timestamp, records, [])
+                ledger.received(ledger.lines[0].progresses[0], response.update.timestamp, records, [])
             ledger.window(T, T + 10 * (COUNT // 33 - 1) * US, 10)
 
         rate("aibench: message to rows, window and segment", keep, COUNT)

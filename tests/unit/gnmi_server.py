@@ -87,16 +87,17 @@ class GnmiServer(gNMIServicer):
         if dict(context.invocation_metadata()).get("password") != self.password:
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "bad username/password")
         request = next(request_iterator)
-        path = gnmi_path_degenerator(request.subscribe.subscription[0].path)
+        paths = [gnmi_path_degenerator(item.path) for item in request.subscribe.subscription]
         stream = SimpleQueue()
         with self._arrived:
             self.requests.append(request)
-            self._streams[path] = stream
+            self._streams.update(dict.fromkeys(paths, stream))
             self._arrived.notify_all()
         context.add_callback(lambda: stream.put(_END))
-        if path not in self.initial:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"no such path: {path}")
-        yield from self.initial[path]
+        for path in paths:
+            if path not in self.initial:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"no such path: {path}")
+            yield from self.initial[path]
         yield SYNC
         while (response := stream.get()) is not _END:
             if isinstance(response, tuple):

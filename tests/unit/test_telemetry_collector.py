@@ -128,7 +128,7 @@ def test_a_second_collector_of_a_run_goes_on_where_the_first_ended(server, tmp_p
 
 
 def test_a_start_that_fails_ends_the_process_and_names_the_switch(server, tmp_path):
-    with pytest.raises(LabError, match=r"leaf1: /qos/.* refuses user 'admin' \(bad username/password\)") as caught:
+    with pytest.raises(LabError, match=r"leaf1: gNMI at .* refuses user 'admin' \(bad username/password\)") as caught:
         Collector.start(Config(subscriptions=[subscription(server, password="wrong")]), tmp_path)
     assert caught.value.host == "leaf1"
     with pytest.raises(LabError, match="no telemetry collector was started"):
