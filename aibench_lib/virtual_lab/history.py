@@ -1,7 +1,7 @@
 """What the simulator's counters were at which time: the past that telemetry is cut from."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -107,50 +107,84 @@ def at_rest(time_ns: int, last: Snapshot) -> Snapshot:
     return Snapshot(time_ns, columns, {node: (0, size) for node, (_, size) in last.buffers.items()})
 
 
-def values(entry: Entry, rows: Rows, snapshots: Sequence[Snapshot]) -> Track:
-    """Return the values of an entry's leaves at the times of snapshots.
+class Table:
+    """Snapshots in the order of time, as arrays.
 
-    A leaf that does not change (``zero``) has no rows, and its sum is 0.
+    Args:
+        snapshots: None or more.
     """
-    container = entry.container
-    times = np.array([snap.time_ns for snap in snapshots], np.int64)
-    if container.subject is Subject.BUFFER:
-        pools = np.array([snap.buffers[entry.node] for snap in snapshots], np.int64).reshape(-1, 2)
-        known = {"used_bytes": pools[:, 0], "free_bytes": pools[:, 1] - pools[:, 0]}
-        zeros = np.zeros(len(times), np.int64)
-        return Track(times, {leaf: known.get(container.leaves[leaf], zeros) for leaf in entry.leaves})
-    if container.subject is Subject.QUEUE:
-        found = rows.queue(entry.node, entry.interface, entry.priority)
-    else:
-        found = rows.port(entry.node, entry.interface)
-    columns = {}
-    for leaf in entry.leaves:
-        name = container.leaves[leaf]
-        per_snapshot = [0 if name == "zero" else snap.columns[name][found].sum() for snap in snapshots]
-        columns[leaf] = np.array(per_snapshot, np.int64)
-    return Track(times, columns)
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        self.times_ns: Integers = np.array([snap.time_ns for snap in snapshots], np.int64)
+        self._columns = {
+            name: np.array([snap.columns[name] for snap in snapshots]) for name in (*CUMULATIVE, *_MOMENTARY)
+        }
+        self._buffers = [snap.buffers for snap in snapshots]
+
+    def track(self, entry: Entry, rows: Rows) -> Track:
+        """Return the values of an entry's leaves at the times of the snapshots."""
+        names = {leaf: entry.container.leaves[leaf] for leaf in entry.leaves}
+        known = self._of_buffer(entry) if entry.container.subject is Subject.BUFFER else self._of_rows(entry, rows)
+        nothing_ever = np.zeros_like(self.times_ns)
+        return Track(
+            self.times_ns, {leaf: known(name) if name != "zero" else nothing_ever for leaf, name in names.items()}
+        )
+
+    def _of_buffer(self, entry: Entry) -> Callable[[str], Integers]:
+        pools = np.array([buffers[entry.node] for buffers in self._buffers], np.int64).reshape(-1, 2)
+        used, size = pools[:, 0], pools[:, 1]
+        return {"used_bytes": used, "free_bytes": size - used}.__getitem__
+
+    def _of_rows(self, entry: Entry, rows: Rows) -> Callable[[str], Integers]:
+        if not len(self.times_ns):
+            return lambda name: self.times_ns
+        if entry.container.subject is Subject.QUEUE:
+            found = rows.queue(entry.node, entry.interface, entry.priority)
+        else:
+            found = rows.port(entry.node, entry.interface)
+        return lambda name: self._columns[name][:, found].sum(axis=1)
 
 
-@dataclass
 class History:
-    """One trial as the counters saw it."""
+    """One trial as the counters saw it.
 
-    rows: Rows
-    before: Snapshot
-    """Counters when the trial began."""
-    steps: list[Snapshot] = field(default_factory=list)
-    """At multiples of the shortest interval that all counters are wanted at."""
-    after: Snapshot | None = None
-    """When the trial had ended."""
-    series: dict[tuple[Port, int], dict[str, Integers]] = field(default_factory=dict)
-    """(Port, priority) -> ``time_ns`` and :data:`SERIES_COLUMNS`, cumulative ones since the lab came up."""
+    Args:
+        rows: Where a port's counters are.
+        before: The counters when the trial began.
+        steps: All counters at multiples of every interval that they are wanted at.
+        after: The counters when the trial had ended.
+        series: (Port, priority) -> ``time_ns`` and :data:`SERIES_COLUMNS`, cumulative ones since the lab came up.
+    """
 
-    def track(self, entry: Entry, interval_ns: int) -> Track:
-        """Return an entry's values at the multiples of an interval, as long as the trial lasted."""
-        fine = self.series.get((Port(entry.node, entry.interface), entry.priority))
-        if entry.container.subject is Subject.QUEUE and fine is not None:
-            kept = fine["time_ns"] % interval_ns == 0
-            names = {leaf: entry.container.leaves[leaf] for leaf in entry.leaves}
-            columns = {leaf: fine[name][kept] for leaf, name in names.items() if name in fine}
-            return Track(fine["time_ns"][kept], columns)
-        return values(entry, self.rows, [snap for snap in self.steps if snap.time_ns % interval_ns == 0])
+    def __init__(
+        self,
+        rows: Rows,
+        before: Snapshot,
+        steps: Sequence[Snapshot],
+        after: Snapshot,
+        series: Mapping[tuple[Port, int], Mapping[str, Integers]],
+    ) -> None:
+        self.rows = rows
+        self.before_ns = before.time_ns
+        self.end_ns = after.time_ns
+        self.series = series
+        self.after = Table([after])
+        self._steps = steps
+        self._tables: dict[int, Table] = {}
+
+    def stepped(self, entry: Entry, interval_ns: int) -> Track:
+        """Return an entry's values at the multiples of an interval."""
+        if interval_ns not in self._tables:
+            self._tables[interval_ns] = Table([snap for snap in self._steps if snap.time_ns % interval_ns == 0])
+        return self._tables[interval_ns].track(entry, self.rows)
+
+    def recorded(self, entry: Entry, interval_ns: int) -> Track:
+        """Return a queue's values at the multiples of an interval, as the simulator's kernel has recorded them."""
+        series = self.series.get((Port(entry.node, entry.interface), entry.priority))
+        if series is None:
+            return Track(np.zeros(0, np.int64), {})
+        kept = series["time_ns"] % interval_ns == 0
+        names = {leaf: entry.container.leaves[leaf] for leaf in entry.leaves}
+        return Track(
+            series["time_ns"][kept], {leaf: series[name][kept] for leaf, name in names.items() if name in series}
+        )

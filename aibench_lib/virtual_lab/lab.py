@@ -12,6 +12,7 @@ import grpc
 
 from aibench_lib.errors import LabError
 from aibench_lib.simulator import warm_up
+from aibench_lib.units import NS_PER_SECOND
 from aibench_lib.virtual_lab import agents
 from aibench_lib.virtual_lab.credentials import make_credentials
 from aibench_lib.virtual_lab.eos import ssh
@@ -52,7 +53,8 @@ class Lab:
         self.addresses = addresses(spec.topology, network)
         self.writes = Writes(self._written)
         self.switches = make_switches(spec.topology, self.writes)
-        self.world = World(spec.topology, spec.parameters, self.switches, start_ns)
+        # On a whole second, so that trials meet the sampling grid alike at every start: same seed, same values.
+        self.world = World(spec.topology, spec.parameters, self.switches, start_ns - start_ns % NS_PER_SECOND)
         self._topology = spec.topology
         self._directory = directory
         self._rendezvous = Rendezvous(lambda: self.world.now_ns, self._simulate, patience_seconds)

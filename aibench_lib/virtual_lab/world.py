@@ -1,6 +1,5 @@
 """The fabric behind the wires: lab time, counters that outlive trials, and one simulation a trial."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -140,8 +139,8 @@ class World:
         Raises:
             SpecError: A host's link is down, or the simulator refuses a flow.
         """
-        grid_ns = math.gcd(demand.series_ns, demand.step_ns) or 1
-        origin_ns = trial.t0_ns - trial.t0_ns % grid_ns
+        # The simulator records at multiples of the interval from its time 0 on, so that must be one on the lab's clock.
+        origin_ns = trial.t0_ns - trial.t0_ns % (demand.series_ns or 1)
         simulation = self._simulation(trial)
         ports = sorted((port, priority) for port, priority in demand.queues if self.is_up(port))
         if ports:
@@ -157,13 +156,13 @@ class World:
             ): flow
             for flow in trial.flows
         }
-        history = History(self.rows, self.now)
-        self._advance(simulation, trial, origin_ns, demand.step_ns, history)
+        steps = self._advance(simulation, trial, origin_ns, demand.step_ns)
         outcome = _outcome(simulation, trial, numbers, origin_ns)
-        if ports:
-            history.series = _series(simulation, ports, origin_ns, self.rows, self.now)
-        self._settle(simulation, outcome.end_ns, demand.settle_ns, history)
-        return outcome, history
+        before, last = self.now, self._snapshot(outcome.end_ns, simulation)
+        series = _series(simulation, ports, origin_ns, self.rows, before) if ports else {}
+        self.now = at_rest(_rest_ns(before.time_ns, outcome.end_ns, demand.settle_ns), last)
+        steps = [snap for snap in steps if snap.time_ns < outcome.end_ns]
+        return outcome, History(self.rows, before, steps, at_rest(outcome.end_ns, last), series)
 
     def _simulation(self, trial: Trial) -> Simulation:
         links = tuple(link for link in self.topology.links if self.is_up(link.a))
@@ -181,7 +180,9 @@ class World:
                         simulation.set_ecn(port, priority, switch.ecn(port.interface, priority))
         return simulation
 
-    def _advance(self, simulation: Simulation, trial: Trial, origin_ns: int, step_ns: int, history: History) -> None:
+    def _advance(self, simulation: Simulation, trial: Trial, origin_ns: int, step_ns: int) -> list[Snapshot]:
+        """Let the simulation run to its end or to the timeout; return the snapshots at multiples of a step."""
+        snapshots = []
         last_ns = trial.t0_ns + trial.timeout_ns if trial.timeout_ns else None
         now_ns = origin_ns
         # In short strides, and not at once to the timeout: the series would be recorded long after the last packet.
@@ -192,24 +193,22 @@ class World:
                 now_ns = min(now_ns, last_ns)
             simulation.advance((now_ns - origin_ns) * PS_PER_NS)
             if step_ns and now_ns % step_ns == 0:
-                history.steps.append(self._snapshot(now_ns, simulation))
+                snapshots.append(self._snapshot(now_ns, simulation))
+        return snapshots
 
     def _snapshot(self, time_ns: int, simulation: Simulation) -> Snapshot:
         counters = simulation.counters()
         return snapshot(time_ns, counters, self.rows.places(counters), simulation.buffers(), self.now)
 
-    def _settle(self, simulation: Simulation, end_ns: int, intervals: frozenset[int], history: History) -> None:
-        """Let lab time run on until every listener's interval has passed a multiple, with empty queues."""
-        rest_ns = max([end_ns, self.now_ns, *(next_multiple(end_ns, interval) for interval in intervals)])
-        history.steps = [snap for snap in history.steps if snap.time_ns < end_ns]
-        last = self._snapshot(end_ns, simulation)
-        history.after = at_rest(end_ns, last)
-        self.now = at_rest(rest_ns, last)
-
 
 def next_multiple(time_ns: int, interval_ns: int) -> int:
     """Return the first multiple of an interval at or after a time."""
     return -(-time_ns // interval_ns) * interval_ns
+
+
+def _rest_ns(now_ns: int, end_ns: int, intervals: frozenset[int]) -> int:
+    """Return when lab time comes to rest after a trial: every listener's interval has passed a multiple by then."""
+    return max([now_ns, end_ns, *(next_multiple(end_ns, interval) for interval in intervals)])
 
 
 def _outcome(simulation: Simulation, trial: Trial, numbers: Mapping[int, Flow], origin_ns: int) -> Outcome:

@@ -13,6 +13,8 @@ import pytest
 from aibench_lib.errors import LabError
 from aibench_lib.virtual_lab import daemon
 
+pytestmark = pytest.mark.slow
+
 INVENTORY = Path(__file__).parents[2] / "inventory" / "simulated"
 SECRETS = ["ca.pem", "client.key", "client.pem", "known_hosts", "password"]
 

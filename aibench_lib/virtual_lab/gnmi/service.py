@@ -1,7 +1,7 @@
 """The gNMI service of one simulated switch."""
 
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -14,7 +14,7 @@ from aibench_lib.virtual_lab.gnmi import values as typed
 from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, text, to_proto
 from aibench_lib.virtual_lab.gnmi.plan import RequestError, find_entries, plan
 from aibench_lib.virtual_lab.gnmi.subscription import Subscription
-from aibench_lib.virtual_lab.history import Rows, Snapshot, values
+from aibench_lib.virtual_lab.history import Rows, Snapshot, Table
 from aibench_lib.virtual_lab.observed import Container, Entry, Subject
 
 GNMI_VERSION = "0.8.0"
@@ -154,18 +154,19 @@ class GnmiService:
     def _state(self, entry: Entry, encoding: int) -> gnmi_pb2.Notification:
         now = self._fabric.now
         notification = gnmi_pb2.Notification(timestamp=now.time_ns)
-        subject = entry.container.subject
-        if subject is Subject.CONGESTION:
-            return notification
-        for leaf in entry.leaves:
-            value: int | str
-            if subject is Subject.OPERATION:
-                value = entry.container.states[self._fabric.is_up(Port(entry.node, entry.interface))]
-            else:
-                value = int(values(entry, self._fabric.rows, [now]).columns[leaf][0])
+        for leaf, value in self._state_values(entry, now).items():
             update = notification.update.add(path=to_proto((*entry.path, (leaf, ()))))
             typed.write(update.val, value, encoding, wide=True)
         return notification
+
+    def _state_values(self, entry: Entry, now: Snapshot) -> Mapping[str, int | str]:
+        if entry.container.subject is Subject.CONGESTION:
+            return {}  # records are events: nothing is congested while lab time stands still
+        if entry.container.subject is Subject.OPERATION:
+            up = self._fabric.is_up(Port(entry.node, entry.interface))
+            return dict.fromkeys(entry.leaves, entry.container.states[up])
+        track = Table([now]).track(entry, self._fabric.rows)
+        return {leaf: int(column[0]) for leaf, column in track.columns.items()}
 
     async def _set(self, request: gnmi_pb2.SetRequest, context: Context) -> gnmi_pb2.SetResponse:
         await self._authenticate(context)

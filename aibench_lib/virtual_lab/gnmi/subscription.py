@@ -12,7 +12,7 @@ from pygnmi.spec.v080 import gnmi_pb2
 from aibench_lib.model import Port
 from aibench_lib.virtual_lab.gnmi import values as typed
 from aibench_lib.virtual_lab.gnmi.paths import to_proto
-from aibench_lib.virtual_lab.history import History, Integers, Rows, Snapshot, values
+from aibench_lib.virtual_lab.history import History, Integers, Rows, Snapshot, Table
 from aibench_lib.virtual_lab.observed import Entry, Subject
 from aibench_lib.virtual_lab.world import Demand, next_multiple
 
@@ -80,21 +80,22 @@ class Sampled:
         """Whether the simulator's kernel must record this entry."""
         return self.entry.container.subject is Subject.QUEUE and self.interval_ns < _SERIES_BELOW_NS
 
-    def full(self, rows: Rows, snapshot: Snapshot, time_ns: int) -> Timed:
-        """Return all leaves as they are in a snapshot, at a time."""
-        track = values(self.entry, rows, [snapshot])
+    def full(self, rows: Rows, table: Table, time_ns: int) -> Timed:
+        """Return all leaves as they are in a table's one snapshot, at a time."""
+        track = table.track(self.entry, rows)
         self.row = tuple(int(track.columns[leaf][0]) for leaf in self.entry.leaves)
         self.full_ns = time_ns
         return time_ns, self.encoder.encode(time_ns, self.row, self.all_leaves)
 
     def samples(self, history: History) -> Iterator[Timed]:
         """Yield what a trial's samples say that is not redundant."""
-        track = history.track(self.entry, self.interval_ns)
+        of = history.recorded if self.in_kernel else history.stepped
+        track = of(self.entry, self.interval_ns)
         times = track.times_ns
-        fresh = (times > history.before.time_ns) & (times < (history.after or history.before).time_ns)
         old = [np.full(len(times), value) for value in self.row]
         columns = [track.columns.get(leaf, old[bit]) for bit, leaf in enumerate(self.entry.leaves)]
         masks = self._changes(columns)
+        fresh = (times > history.before_ns) & (times < history.end_ns)
         for index in np.flatnonzero(fresh & ((masks != 0) | self._heartbeats(times))).tolist():
             time_ns = int(times[index])
             beats = self.heartbeat_ns and time_ns - self.full_ns >= self.heartbeat_ns
@@ -146,8 +147,8 @@ class Congestion:
             told = (depth > 0) | (np.concatenate(([0], depth[:-1])) > 0)
             for time_ns, length in zip(times[told].tolist(), depth[told].tolist(), strict=True):
                 records.append((time_ns, ("POLLING", port.interface, priority, length)))
-            if len(depth) and depth[-1] > 0 and history.after is not None:
-                records.append((history.after.time_ns, ("POLLING", port.interface, priority, 0)))
+            if len(depth) and depth[-1] > 0:
+                records.append((history.end_ns, ("POLLING", port.interface, priority, 0)))
         for time_ns, record in sorted(records):
             self.last = record
             yield self._record(time_ns, record)
@@ -187,8 +188,8 @@ class Subscription:
 
     def current(self, rows: Rows, snapshot: Snapshot) -> list[bytes]:
         """Return the state of everything now."""
-        now_ns = snapshot.time_ns
-        timed = [entry.full(rows, snapshot, now_ns) for entry in self.sampled]
+        now_ns, table = snapshot.time_ns, Table([snapshot])
+        timed = [entry.full(rows, table, now_ns) for entry in self.sampled]
         for records in self.congestion:
             timed += records.full(now_ns)
         for state in self.on_change:
@@ -208,10 +209,8 @@ class Subscription:
 
     def of_trial(self, history: History) -> list[bytes]:
         """Return a trial's messages in the order of time, the last of each entry at or after the trial's end."""
-        if history.after is None:
-            return []
         timed: list[Timed] = []
-        end_ns = history.after.time_ns
+        end_ns = history.end_ns
         for entry in self.sampled:
             timed += entry.samples(history)
             timed.append(entry.full(history.rows, history.after, next_multiple(end_ns, entry.interval_ns)))

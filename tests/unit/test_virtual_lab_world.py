@@ -1,0 +1,178 @@
+"""Lab time, counters and the messages cut from them, without servers."""
+
+import itertools
+
+import pytest
+from pygnmi.spec.v080 import gnmi_pb2
+
+from aibench_lib.errors import SpecError
+from aibench_lib.model import Port
+from aibench_lib.simulator import Parameters
+from aibench_lib.topology import parse_topology
+from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS
+from aibench_lib.virtual_lab.gnmi.paths import parse, to_proto
+from aibench_lib.virtual_lab.gnmi.plan import plan
+from aibench_lib.virtual_lab.gnmi.service import Target
+from aibench_lib.virtual_lab.gnmi.subscription import demand
+from aibench_lib.virtual_lab.nos import make_switches
+from aibench_lib.virtual_lab.srlinux.telemetry import CONTAINERS as SRLINUX
+from aibench_lib.virtual_lab.world import Demand, Flow, Trial, World
+from aibench_lib.virtual_lab.writes import Writes
+
+START_NS = 1_700_000_000_000_000_000
+US = 1_000
+TOPOLOGY = {
+    "link_bps": 100_000_000_000,
+    "switches": ["leaf1", "spine1", "leaf2"],
+    "hosts": ["a", "b", "c"],
+    "links": [
+        ["a:nic0", "leaf1:Ethernet1"],
+        ["b:nic0", "leaf1:Ethernet2"],
+        ["leaf1:Ethernet49", "spine1:ethernet-1/1"],
+        ["leaf2:Ethernet49", "spine1:ethernet-1/2", 50_000_000_000],
+        ["c:nic0", "leaf2:Ethernet1"],
+    ],
+}
+QUEUE = "/qos/interfaces/interface[interface-id=Ethernet49]/output/queues/queue[name=3]/state"
+DEPTH = "/qos/interfaces/interface[interface-id=ethernet-1/2]/output/queues/queue[queue-name=q3]/queue-depth"
+BUFFER = "/platform/linecard[slot=1]/forwarding-complex[name=0]/buffer-memory"
+
+
+class Fabric:
+    """A world of two senders and one receiver behind a spine."""
+
+    def __init__(self):
+        topology = parse_topology(TOPOLOGY, "topology")
+        self.switches = make_switches(topology, Writes())
+        self.world = World(topology, Parameters(), self.switches, START_NS)
+
+    def subscribe(self, switch, path, interval_ns, **options):
+        containers = SRLINUX if switch == "spine1" else EOS
+        target = Target(switch, list(self.switches[switch].neighbours), containers, None, ())
+        item = gnmi_pb2.Subscription(
+            path=to_proto(parse(path)), mode=gnmi_pb2.SAMPLE, sample_interval=interval_ns, **options
+        )
+        wanted = gnmi_pb2.SubscriptionList(subscription=[item], encoding=gnmi_pb2.PROTO)
+        subscription = plan(target, wanted, self.world.is_up)
+        subscription.current(self.world.rows, self.world.now)
+        return subscription
+
+    def trial(self, *subscriptions, t0_ns=None, size_bytes=100_000, wanted=None, timeout_ns=0):
+        flows = [
+            Flow(source=host, destination="c", qp=1, size_bytes=size_bytes, offset_ns=0, priority=3) for host in "ab"
+        ]
+        t0_ns = self.world.now_ns + 1_000 if t0_ns is None else t0_ns
+        trial = Trial(t0_ns=t0_ns, seed=1, flows=flows, timeout_ns=timeout_ns)
+        outcome, history = self.world.run(trial, wanted or demand(subscriptions, frozenset([3])))
+        return outcome, [
+            [decode(message) for message in subscription.of_trial(history)] for subscription in subscriptions
+        ]
+
+
+def decode(message):
+    """Return a message's time and its leaves."""
+    notification = gnmi_pb2.SubscribeResponse.FromString(message).update
+    return notification.timestamp, {update.path.elem[0].name: update.val.uint_val for update in notification.update}
+
+
+@pytest.fixture
+def fabric():
+    return Fabric()
+
+
+def test_recording_and_the_place_of_t0_on_the_grid_do_not_change_a_trial():
+    def shape(t0_ns, wanted):
+        outcome, _ = Fabric().trial(t0_ns=t0_ns, wanted=wanted)
+        return [times.completed_ns - t0_ns for times in outcome.times.values()]
+
+    queue = frozenset([(Port("leaf1", "Ethernet49"), 3)])
+    recorded = Demand(queues=queue, series_ns=10 * US, step_ns=50 * US)
+    assert shape(START_NS + 12_345, recorded) == shape(START_NS, Demand())
+
+
+def test_recorded_and_stepped_counters_agree(fabric):
+    fine = fabric.subscribe("leaf1", QUEUE, 10 * US)
+    coarse = fabric.subscribe("leaf1", QUEUE, 500 * US)
+    _, (recorded, stepped) = fabric.trial(fine, coarse, size_bytes=20_000_000)
+    assert len(stepped) > 5
+    series = dict(recorded)
+    for time_ns, leaves in stepped[:-1]:
+        assert {**leaves, "dropped-octets": 0} == series[time_ns]
+    assert stepped[-1][1] == recorded[-1][1]
+
+
+def test_counters_outlive_a_trial(fabric):
+    subscription = fabric.subscribe("leaf1", QUEUE, 500 * US)
+    octets = [fabric.trial(subscription)[1][0][-1][1]["transmit-octets"] for _ in range(3)]
+    assert octets == [octets[0], 2 * octets[0], 3 * octets[0]]
+
+
+def test_without_suppression_every_sample_has_every_leaf(fabric):
+    subscription = fabric.subscribe("leaf1", QUEUE, 10 * US)
+    _, [messages] = fabric.trial(subscription)
+    times = [time_ns for time_ns, _ in messages]
+    assert times == list(range(times[0], times[-1] + 1, 10 * US))
+    assert {len(leaves) for _, leaves in messages} == {5}
+
+
+def test_a_heartbeat_bounds_the_gap_between_full_messages(fabric):
+    subscription = fabric.subscribe("leaf1", QUEUE, 10 * US, suppress_redundant=True, heartbeat_interval=50 * US)
+    _, [messages] = fabric.trial(subscription, size_bytes=1_000_000)
+    full = [time_ns for time_ns, leaves in messages if len(leaves) == 5]
+    assert len(full) > 3
+    assert max(later - earlier for earlier, later in itertools.pairwise(full)) <= 50 * US
+    assert len(messages) > len(full), "between heartbeats only what has changed is sent"
+
+
+def test_a_queue_rises_and_is_empty_when_the_trial_is_over(fabric):
+    subscription = fabric.subscribe("leaf1", QUEUE.replace("queues/queue[name=3]/state", "queues"), 10 * US)
+    assert len(subscription.sampled) == 8, "a path above the list stands for every queue"
+    depth = fabric.subscribe("spine1", DEPTH, 10 * US)
+    _, [messages] = fabric.trial(depth)
+    assert messages[-1][1]["average-1"] == 0
+    assert messages[-1][1]["high-watermark-1"] > 0
+    assert messages[-1][1]["high-watermark-1"] >= max(leaves["average-1"] for _, leaves in messages)
+
+
+def test_buffer_memory_used_and_free_add_up(fabric):
+    subscription = fabric.subscribe("spine1", BUFFER, 10 * US)
+    _, [messages] = fabric.trial(subscription)
+    assert {leaves["used"] + leaves["free"] for _, leaves in messages} == {Parameters().buffer_bytes}
+    assert max(leaves["used"] for _, leaves in messages) > 0
+    assert messages[-1][1]["used"] == 0
+
+
+def test_lab_time_runs_on_to_the_sample_after_the_trial_and_no_further(fabric):
+    subscription = fabric.subscribe("leaf1", QUEUE, 1_000_000)
+    outcome, [messages] = fabric.trial(subscription)
+    assert fabric.world.now_ns == messages[-1][0] == -(-outcome.end_ns // 1_000_000) * 1_000_000
+
+
+def test_a_slow_listener_does_not_prolong_what_a_fast_one_records(fabric):
+    fine = fabric.subscribe("leaf1", QUEUE, 10 * US)
+    slow = fabric.subscribe("leaf1", QUEUE, 10_000_000_000)
+    _, (recorded, rare) = fabric.trial(fine, slow)
+    assert len(recorded) < 20
+    assert len(rare) == 1
+
+
+def test_a_timeout_ends_the_trial_and_leaves_what_is_missing_open(fabric):
+    outcome, _ = fabric.trial(size_bytes=10_000_000, timeout_ns=100 * US)
+    assert outcome.end_ns == START_NS + 1_000 + 100 * US
+    assert {times.completed_ns for times in outcome.times.values()} == {None}
+    outcome, _ = fabric.trial()
+    assert None not in {times.completed_ns for times in outcome.times.values()}, "queues do not outlive a trial"
+
+
+def test_a_trial_over_a_link_that_is_down_is_refused_and_others_are_counted_right(fabric):
+    subscription = fabric.subscribe("leaf1", QUEUE, 500 * US)
+    editor = fabric.switches["leaf1"].editor()
+    for line in ("interface Ethernet2", "shutdown"):
+        editor.enter(line)
+    with pytest.raises(SpecError, match="b: its link is down"):
+        fabric.trial(subscription)
+    flow = Flow(source="a", destination="c", qp=1, size_bytes=4096, offset_ns=0, priority=3)
+    trial = Trial(t0_ns=fabric.world.now_ns, seed=1, flows=[flow], timeout_ns=0)
+    fabric.world.run(trial, Demand())
+    assert fabric.world.nic_counters("a")["tx_packets"] == 1
+    assert fabric.world.nic_counters("b")["tx_packets"] == 0
