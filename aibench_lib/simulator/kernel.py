@@ -34,6 +34,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from aibench_lib.simulator.parameters import PRIORITIES
+
 Ints = npt.NDArray[np.int64]
 SmallInts = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
@@ -41,7 +43,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 NEVER = 1 << 62
 NONE = -1
-PRIORITIES = 8
 
 # clock
 NOW = 0
@@ -581,7 +582,8 @@ def _settle_rate(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp
 @_inlined
 def _receive_cnp(settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, now: int) -> None:
     """Note a CNP: cut at once, or at the end of the cut period it falls in."""
-    _settle_rate(settings, gains, senders, rates, qp, now)
+    if senders[qp, RATE_DUE] <= now:
+        _settle_rate(settings, gains, senders, rates, qp, now)
     if not senders[qp, LIMITED]:
         senders[qp, LIMITED] = 1
         senders[qp, ALPHA_START] = now
@@ -770,7 +772,7 @@ def _receive_ack(
 ) -> None:
     """Take an ACK, NACK or CNP at the sender."""
     now = clock[NOW]
-    qp = packets[packet, QP]
+    qp = packets[packet, QP] + 0  # widens to int64, so that the helpers below are compiled for one type of index
     expected = packets[packet, PSN]
     flags = packets[packet, FLAGS]
     if expected > senders[qp, UNACKED_PSN]:

@@ -1,8 +1,12 @@
 """What the simulated fabric is made of: every parameter with its unit and its source, and the DCQCN presets."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from aibench_lib.errors import SpecError
+from aibench_lib.spec import build
 
 PRIORITIES = 8
 """Traffic classes per port (IEEE 802.1Q priority code points)."""
@@ -181,8 +185,9 @@ class Parameters:
     """Where ECN looks at the queue's depth: ``dequeue`` (HPCC and most switch silicon) or ``enqueue``."""
     control_priority: int = 6
     """The class of ACKs, NACKs and CNPs, served before all data; NVIDIA's default class of CNPs."""
-    dcqcn: str | Dcqcn = "nvidia-default"
-    """Congestion control: a name in :data:`PRESETS`, or the parameters themselves."""
+    dcqcn: str | Mapping[str, object] | Dcqcn = "nvidia-default"
+    """Congestion control: a name in :data:`PRESETS`; or the fields of :class:`Dcqcn` that differ from the preset named
+    by the key ``preset``."""
     retransmit_timeout_ns: int = 67_108_864
     """Time without progress after which a sender goes back to the last unacknowledged packet [ns]; the InfiniBand local
     ACK timeout 4.096 us * 2^14, perftest's default."""
@@ -196,10 +201,27 @@ class Parameters:
             raise ValueError(f"control_priority: {self.control_priority} is not a priority; 0 to {PRIORITIES - 1} are")
         _require_one_of("forwarding", self.forwarding, ("store-and-forward", "cut-through"))
         _require_one_of("mark_at", self.mark_at, ("dequeue", "enqueue"))
-        if not isinstance(self.dcqcn, Dcqcn):
-            _require_one_of("dcqcn", self.dcqcn, tuple(PRESETS))
+        _congestion_control(self.dcqcn)
 
     @property
     def congestion_control(self) -> Dcqcn | None:
         """The DCQCN parameters in use, None where it is off."""
-        return self.dcqcn if isinstance(self.dcqcn, Dcqcn) else PRESETS[self.dcqcn]
+        return _congestion_control(self.dcqcn)
+
+
+def _congestion_control(value: object) -> Dcqcn | None:
+    if isinstance(value, Dcqcn):
+        return value
+    if isinstance(value, Mapping):
+        preset = _congestion_control(str(value.get("preset")))
+        if preset is None:
+            raise ValueError("dcqcn.preset: off has no parameters to change")
+        changes = {key: changed for key, changed in value.items() if key != "preset"}
+        try:
+            return build(Dcqcn, dataclasses.asdict(preset) | changes, "dcqcn")
+        except SpecError as error:
+            raise ValueError(str(error)) from error
+    if value is False:  # a bare off in YAML 1.1
+        return None
+    _require_one_of("dcqcn", value, tuple(PRESETS))
+    return PRESETS[str(value)]

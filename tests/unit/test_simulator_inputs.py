@@ -1,11 +1,14 @@
 """What the simulator refuses, and the paths it computes."""
 
+import dataclasses
+
 import pytest
+import yaml
 from simulator_fabrics import RECEIVER, clos, star
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
-from aibench_lib.simulator import Ecn, Parameters, Simulation
+from aibench_lib.simulator import PRESETS, Ecn, Parameters, Simulation
 from aibench_lib.simulator.routes import shortest_paths
 from aibench_lib.spec import build
 from aibench_lib.units import GBPS
@@ -17,6 +20,10 @@ from aibench_lib.units import GBPS
         ({"mtu_byte": 4096}, "mtu_byte: unknown key; did you mean 'mtu_bytes'?"),
         ({"mtu_bytes": "4096"}, "mtu_bytes: '4096' is not an integer of at least 1"),
         ({"dcqcn": "nvidia"}, "dcqcn: 'nvidia' is not one of nvidia-default, paper-2015, ns3-hpcc, off"),
+        ({"dcqcn": {"preset": "off", "gain": 0.1}}, "dcqcn.preset: off has no parameters"),
+        ({"dcqcn": {"preset": "ns3-hpcc", "cnp_gap": 1}}, "dcqcn.cnp_gap: unknown key; did you mean 'cnp_gap_ns'?"),
+        ({"dcqcn": {"preset": "ns3-hpcc", "gain": 2}}, "gain and max_cut must be in (0, 1]"),
+        ({"dcqcn": {"gain": 0.1}}, "dcqcn: 'None' is not one of nvidia-default"),
         ({"forwarding": "fast"}, "forwarding: 'fast' is not one of store-and-forward, cut-through"),
         ({"mark_at": "ingress"}, "mark_at: 'ingress' is not one of dequeue, enqueue"),
         ({"control_priority": 8}, "control_priority: 8 is not a priority"),
@@ -27,6 +34,16 @@ def test_parameters_from_an_inventory_name_the_key_that_is_wrong(values: dict[st
         build(Parameters, values, "lab.yml: simulation")
     assert message in str(caught.value)
     assert str(caught.value).startswith("lab.yml: simulation")
+
+
+def test_an_inventory_may_change_single_parameters_of_a_preset_or_turn_congestion_control_off() -> None:
+    values = yaml.safe_load("dcqcn: {preset: ns3-hpcc, cnp_gap_ns: 4000}")
+    changed = build(Parameters, values, "lab.yml: simulation").congestion_control
+    preset = PRESETS["ns3-hpcc"]
+    assert preset is not None
+    assert changed == dataclasses.replace(preset, cnp_gap_ns=4000)
+    for off in ("dcqcn: off", "dcqcn: 'off'"):
+        assert build(Parameters, yaml.safe_load(off), "lab.yml: simulation").congestion_control is None
 
 
 @pytest.mark.parametrize(("kmin", "kmax", "pmax"), [(-1, 0, 0.1), (2, 1, 0.1), (1, 2, 1.5)])

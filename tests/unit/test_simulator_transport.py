@@ -82,6 +82,19 @@ def test_the_rate_never_falls_below_the_least_rate() -> None:
     assert shares == pytest.approx([0.75, 0.875], abs=0.002)
 
 
+@pytest.mark.parametrize(("pause_ps", "share"), [(0, 0.5), (54_000_000, 0.5), (10**12, 1.0)])
+def test_a_queue_pair_keeps_its_rate_between_messages_and_recovers_while_it_rests(pause_ps: int, share: float) -> None:
+    # The first messages end soon after the cut to a half, within its first increase period.
+    simulation = incast(2, 400_000, dcqcn=one_cut(increase_period_ns=100_000))
+    simulation.set_ecn(RECEIVER, 3, Ecn(100_000, 100_000, 1.0))
+    simulation.advance()
+    start = simulation.now_ps + pause_ps
+    again = simulation.start_flow("s1", "receiver", 20 * 4096, start, qp=1)
+    simulation.advance()
+    received = simulation.completions()[again]["received_ps"]
+    assert received - start == pytest.approx(19 * PACKET_PS / share + 2 * (PACKET_PS + HOP_PS), abs=PACKET_PS)
+
+
 @pytest.mark.parametrize("preset", ["nvidia-default", "paper-2015", "ns3-hpcc"])
 def test_congestion_control_keeps_the_queue_far_below_what_line_rate_builds(preset: str) -> None:
     controlled, blind = incast(8, dcqcn=preset), incast(8)
