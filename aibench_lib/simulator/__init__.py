@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters
 
 if TYPE_CHECKING:
-    from aibench_lib.simulator.simulation import COMPLETION, SAMPLE, SeriesPort, Simulation, warm_up
+    from aibench_lib.simulator.simulation import SeriesPort, Simulation, warm_up
 
 __all__ = [
-    "COMPLETION",
     "PRESETS",
     "PRIORITIES",
-    "SAMPLE",
     "Dcqcn",
     "Ecn",
     "Parameters",

@@ -1,8 +1,7 @@
 """One simulated trial: names, units and growing arrays around the compiled kernel."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numba.core.event
 import numpy as np
@@ -11,61 +10,20 @@ import numpy.typing as npt
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
 from aibench_lib.simulator import kernel
+from aibench_lib.simulator.layout import (
+    gains_row,
+    node_rows,
+    port_rows,
+    queue_rows,
+    random_bits,
+    require_index,
+    settings_row,
+    with_room,
+)
 from aibench_lib.simulator.parameters import PRIORITIES, Ecn, Parameters
+from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, COUNTER_COLUMNS, SAMPLE, named_counters
 from aibench_lib.simulator.routes import shortest_paths
-from aibench_lib.units import BITS_PER_BYTE, GBPS, PS_PER_NS, PS_PER_SECOND
-
-Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64])
-
-NIC_QUEUE_PACKETS = 2
-"""Full data packets that may wait in a NIC's queue before its queue pairs are parked: enough to keep the wire busy, and
-few enough that queue pairs share it in turn."""
-
-COMPLETION = np.dtype(
-    [
-        ("flow", np.int64),
-        ("posted_ps", np.int64),
-        ("received_ps", np.int64),
-        ("completed_ps", np.int64),
-        ("size_bytes", np.int64),
-        ("retransmitted_packets", np.int64),
-    ]
-)
-"""A finished flow: its last byte came to the receiver, the last ACK to the sender."""
-
-SAMPLE = np.dtype(
-    [
-        ("time_ps", np.int64),
-        ("index", np.int64),
-        ("tx_packets", np.int64),
-        ("tx_bytes", np.int64),
-        ("ecn_marked_packets", np.int64),
-        ("dropped_packets", np.int64),
-        ("depth_bytes", np.int64),
-        ("peak_depth_bytes", np.int64),
-        ("buffer_used_bytes", np.int64),
-    ]
-)
-"""One sample of one recorded queue; ``index`` counts the ports given to :meth:`Simulation.record_series`."""
-
-_COUNTER_COLUMNS = {
-    "tx_packets": kernel.TX_PACKETS,
-    "tx_bytes": kernel.TX_BYTES,
-    "rx_packets": kernel.RX_PACKETS,
-    "rx_bytes": kernel.RX_BYTES,
-    "ecn_marked_packets": kernel.MARKED_PACKETS,
-    "dropped_packets": kernel.DROPPED_PACKETS,
-    "dropped_bytes": kernel.DROPPED_BYTES,
-    "depth_bytes": kernel.DEPTH,
-    "peak_depth_bytes": kernel.PEAK_DEPTH,
-}
-_COMPLETION_COLUMNS = {
-    "posted_ps": kernel.POSTED,
-    "received_ps": kernel.RECEIVED,
-    "completed_ps": kernel.COMPLETED,
-    "size_bytes": kernel.FLOW_SIZE,
-    "retransmitted_packets": kernel.RETRANSMITTED,
-}
+from aibench_lib.units import GBPS
 
 
 class SeriesPort(NamedTuple):
@@ -98,28 +56,24 @@ class Simulation:
         self._hosts = {name: index for index, name in enumerate(topology.hosts)}
         self._switches = topology.switches
         self._port_names = tuple(end for link in topology.links for end in (link.a, link.b))
-        _require_index("links", 2 * len(topology.links))
+        require_index("links", 2 * len(topology.links))
         self._ports = {port: index for index, port in enumerate(self._port_names)}
         self._routes = shortest_paths(topology, self._port_names)
         self._qps: dict[tuple[str, str, int], int] = {}
         self._flows = 0
         self._lay_out(topology)
-        self._counter_rows = self._name_counters()
+        self._counter_rows = named_counters(self._port_names)
 
     def _lay_out(self, topology: Topology) -> None:
         ports = len(self._port_names)
         self._clock = np.zeros(kernel.CLOCK_COLUMNS, np.int64)
         self._clock[kernel.FREE_PACKET] = kernel.NONE
         self._clock[kernel.SAMPLE_AT] = kernel.NEVER
-        self._settings = _settings(self._parameters)
-        self._gains = _gains(self._parameters)
-        self._port_rows = _port_rows(topology, self._parameters)
-        self._node_rows = self._salted_nodes(topology)
-        self._queue_rows = np.zeros((ports * PRIORITIES, kernel.QUEUE_COLUMNS), np.int64)
-        for column in (kernel.HEAD, kernel.TAIL, kernel.PARKED_HEAD, kernel.PARKED_TAIL):
-            self._queue_rows[:, column] = kernel.NONE
-        for column in (kernel.KMIN, kernel.KMAX):
-            self._queue_rows[:, column] = kernel.NEVER
+        self._settings = settings_row(self._parameters)
+        self._gains = gains_row(self._parameters)
+        self._port_rows = port_rows(topology, self._parameters)
+        self._node_rows = node_rows(topology, self._parameters, self._seed)
+        self._queue_rows = queue_rows(ports)
         self._heap = np.zeros((2 * ports, kernel.HEAP_COLUMNS), np.int64)
         self._senders = np.zeros((0, kernel.SENDER_COLUMNS), np.int64)
         self._rates = np.zeros((0, kernel.RATE_COLUMNS), np.float64)
@@ -128,33 +82,6 @@ class Simulation:
         self._packets = np.zeros((0, kernel.PACKET_COLUMNS), np.int32)
         self._series_queues = np.zeros(0, np.int64)
         self._series_rows = np.zeros((0, kernel.SERIES_COLUMNS), np.int64)
-
-    def _salted_nodes(self, topology: Topology) -> npt.NDArray[np.int64]:
-        names = (*topology.switches, *topology.hosts)
-        rows = np.zeros((len(names), kernel.NODE_COLUMNS), np.int64)
-        rows[:, kernel.SALT] = [_bits(31, self._seed, "salt", name) for name in names]
-        rows[:, kernel.BUFFER_SIZE] = self._parameters.buffer_bytes
-        hosts = slice(len(topology.switches), None)
-        rows[hosts, kernel.BUFFER_SIZE] = kernel.NEVER
-        rows[hosts, kernel.IS_HOST] = 1
-        return rows
-
-    def _name_counters(self) -> npt.NDArray[np.void]:
-        nodes = [port.node for port in self._port_names]
-        interfaces = [port.interface for port in self._port_names]
-        kind = np.dtype(
-            [
-                ("node", np.array(nodes).dtype),
-                ("interface", np.array(interfaces).dtype),
-                ("priority", np.int64),
-                *((name, np.int64) for name in _COUNTER_COLUMNS),
-            ]
-        )
-        rows = np.zeros(len(self._queue_rows), kind)
-        rows["node"] = np.repeat(nodes, PRIORITIES)
-        rows["interface"] = np.repeat(interfaces, PRIORITIES)
-        rows["priority"] = np.tile(np.arange(PRIORITIES), len(nodes))
-        return rows
 
     @property
     def now_ps(self) -> int:
@@ -194,7 +121,7 @@ class Simulation:
         queue[kernel.KMIN] = ecn.kmin_bytes
         queue[kernel.KMAX] = ecn.kmax_bytes
         queue[kernel.MARK_SLOPE] = int(ecn.pmax * (1 << 53) / width) if width else 0
-        queue[kernel.RANDOM] = _bits(63, self._seed, "wred", port.node, port.interface, priority) | 1
+        queue[kernel.RANDOM] = random_bits(63, self._seed, "wred", port.node, port.interface, priority) | 1
 
     def start_flow(
         self, source: str, destination: str, size_bytes: int, start_ps: int, qp: int, priority: int = 3
@@ -225,8 +152,8 @@ class Simulation:
                 f"queue pair {qp} {source} -> {destination}: its priority is not {priority}; use another one"
             )
         flow = self._flows
-        _require_index("flows", flow + 1)
-        self._flow_rows = _with_room(self._flow_rows, flow + 1)
+        require_index("flows", flow + 1)
+        self._flow_rows = with_room(self._flow_rows, flow + 1)
         self._flow_rows[flow] = kernel.NONE
         row = self._flow_rows[flow]
         row[kernel.FLOW_QP] = number
@@ -236,7 +163,7 @@ class Simulation:
         self._flows = flow + 1
         self._clock[kernel.ACTIVE_FLOWS] += 1
         # At most one event a port and kind, one a queue pair and kind, one a flow: the kernel need not check for room.
-        self._heap = _with_room(self._heap, 2 * len(self._port_rows) + 2 * len(self._qps) + self._flows)
+        self._heap = with_room(self._heap, 2 * len(self._port_rows) + 2 * len(self._qps) + self._flows)
         kernel.push(self._heap, self._clock, start_ps, kernel.START, flow)
         return flow
 
@@ -258,23 +185,23 @@ class Simulation:
 
     def _add_qp(self, source: str, destination: str, qp: int, priority: int) -> int:
         number = len(self._qps)
-        _require_index("queue pairs", number + 1)
+        require_index("queue pairs", number + 1)
         sender, receiver = self._hosts[source], self._hosts[destination]
         there = self._routes.sets[len(self._switches) + sender, receiver]
         back = self._routes.sets[len(self._switches) + receiver, sender]
         if not there or not back:
             raise SpecError(f"flow {source} -> {destination}: the topology has no path between them")
-        self._senders = _with_room(self._senders, number + 1)
-        self._rates = _with_room(self._rates, number + 1)
-        self._receivers = _with_room(self._receivers, number + 1)
+        self._senders = with_room(self._senders, number + 1)
+        self._rates = with_room(self._rates, number + 1)
+        self._receivers = with_room(self._receivers, number + 1)
         row = self._senders[number]
         row[[kernel.SEND_FLOW, kernel.ACKED_FLOW, kernel.LAST_FLOW, kernel.NIC]] = kernel.NONE
         row[[kernel.RATE_DUE, kernel.CUT_DUE, kernel.INCREASE_DUE]] = kernel.NEVER
         row[kernel.PRIORITY] = priority
         row[kernel.SOURCE] = sender
         row[kernel.PEER] = receiver
-        row[kernel.ENTROPY] = _bits(31, "data", source, destination, qp)
-        row[kernel.ACK_ENTROPY] = _bits(31, "ack", destination, source, qp)
+        row[kernel.ENTROPY] = random_bits(31, "data", source, destination, qp)
+        row[kernel.ACK_ENTROPY] = random_bits(31, "ack", destination, source, qp)
         self._receivers[number, kernel.RECEIVE_FLOW] = kernel.NONE
         return number
 
@@ -309,7 +236,7 @@ class Simulation:
             if reason == kernel.NEEDS_PACKETS:
                 self._add_packets()
             else:
-                self._series_rows = _with_room(self._series_rows, len(self._series_rows) + len(self._series_queues))
+                self._series_rows = with_room(self._series_rows, len(self._series_rows) + len(self._series_queues))
 
     def _run(self, until: int) -> int:
         return kernel.advance(
@@ -336,7 +263,7 @@ class Simulation:
     def _add_packets(self) -> None:
         """Make room for more packets, the new ones in the free list."""
         first = len(self._packets)
-        self._packets = _with_room(self._packets, first + 1)
+        self._packets = with_room(self._packets, first + 1)
         self._packets[first:, kernel.NEXT] = np.arange(first + 1, len(self._packets) + 1)
         self._packets[-1, kernel.NEXT] = self._clock[kernel.FREE_PACKET]
         self._clock[kernel.FREE_PACKET] = first
@@ -347,7 +274,7 @@ class Simulation:
         done = np.flatnonzero(flows[:, kernel.COMPLETED] != kernel.NONE)
         rows = np.zeros(len(done), COMPLETION)
         rows["flow"] = done
-        for name, column in _COMPLETION_COLUMNS.items():
+        for name, column in COMPLETION_COLUMNS.items():
             rows[name] = flows[done, column]
         return rows
 
@@ -359,7 +286,7 @@ class Simulation:
         start.
         """
         rows = self._counter_rows.copy()
-        for name, column in _COUNTER_COLUMNS.items():
+        for name, column in COUNTER_COLUMNS.items():
             rows[name] = self._queue_rows[:, column]
         return rows
 
@@ -414,84 +341,3 @@ def warm_up(say: Callable[[str], None]) -> None:
         simulation = Simulation(Topology(("a", "b"), (), (link,)), Parameters(), seed=1)
         simulation.start_flow("a", "b", 1, 0, qp=1)
         simulation.advance()
-
-
-def _settings(parameters: Parameters) -> npt.NDArray[np.int64]:
-    row = np.zeros(kernel.SETTINGS_COLUMNS, np.int64)
-    row[kernel.MTU] = parameters.mtu_bytes
-    row[kernel.HEADER] = parameters.header_bytes
-    row[kernel.ACK_SIZE] = parameters.ack_bytes
-    row[kernel.CONTROL_PRIORITY] = parameters.control_priority
-    row[kernel.MARK_AT_ENQUEUE] = parameters.mark_at == "enqueue"
-    row[kernel.TIMEOUT_AFTER] = parameters.retransmit_timeout_ns * PS_PER_NS
-    row[kernel.NACK_GAP] = parameters.nack_gap_ns * PS_PER_NS
-    row[kernel.NIC_LIMIT] = NIC_QUEUE_PACKETS * (parameters.mtu_bytes + parameters.header_bytes)
-    control = parameters.congestion_control
-    if control is not None:
-        row[kernel.DCQCN_ON] = 1
-        row[kernel.CNP_GAP] = control.cnp_gap_ns * PS_PER_NS
-        row[kernel.ALPHA_PERIOD] = control.alpha_period_ns * PS_PER_NS
-        row[kernel.CUT_PERIOD] = control.cut_period_ns * PS_PER_NS
-        row[kernel.INCREASE_PERIOD] = control.increase_period_ns * PS_PER_NS
-        row[kernel.INCREASE_BYTES] = control.increase_bytes
-        row[kernel.FAST_STEPS] = control.fast_recovery_steps
-        row[kernel.CLAMP] = control.clamp_target
-        row[kernel.CLAMP_AFTER_TIMER] = control.clamp_target_after_timer
-    return row
-
-
-def _gains(parameters: Parameters) -> npt.NDArray[np.float64]:
-    row = np.zeros(kernel.GAINS_COLUMNS, np.float64)
-    control = parameters.congestion_control
-    if control is not None:
-        row[kernel.GAIN] = control.gain
-        row[kernel.INITIAL_ALPHA] = control.initial_alpha
-        row[kernel.ADDITIVE_INCREASE] = control.additive_increase_bps
-        row[kernel.HYPER_INCREASE] = control.hyper_increase_bps
-        row[kernel.MAX_CUT] = control.max_cut
-        row[kernel.MIN_RATE] = control.min_rate_bps
-    return row
-
-
-def _port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int64]:
-    nodes = {name: index for index, name in enumerate((*topology.switches, *topology.hosts))}
-    fastest: dict[str, int] = {}
-    for link in topology.links:
-        for end in (link.a, link.b):
-            fastest[end.node] = max(fastest.get(end.node, 0), link.bps)
-    rows = np.zeros((2 * len(topology.links), kernel.PORT_COLUMNS), np.int64)
-    rows[:, [kernel.WIRE_HEAD, kernel.WIRE_TAIL]] = kernel.NONE
-    rows[:, kernel.PROPAGATION] = parameters.propagation_ns * PS_PER_NS
-    for number, link in enumerate(topology.links):
-        for row, end, other in ((2 * number, link.a, link.b), (2 * number + 1, link.b, link.a)):
-            cuts_through = (
-                parameters.forwarding == "cut-through"
-                and other.node in topology.switches
-                and fastest[other.node] <= link.bps
-            )
-            rows[row, kernel.NODE] = nodes[end.node]
-            rows[row, kernel.LINE_RATE] = link.bps
-            rows[row, kernel.BYTE_TIME] = (PS_PER_SECOND * BITS_PER_BYTE << kernel.BYTE_TIME_BITS) // link.bps
-            rows[row, kernel.HEAD_BYTES] = parameters.header_bytes if cuts_through else kernel.NEVER
-    return rows
-
-
-def _with_room(array: Rows, rows: int) -> Rows:
-    """Return an array with at least ``rows`` rows, doubled where it is too short; the new rows are zero."""
-    if rows <= len(array):
-        return array
-    larger = np.zeros((max(rows, 2 * len(array), 64), *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger
-
-
-def _require_index(what: str, count: int) -> None:
-    limit = 1 << kernel.INDEX_BITS
-    if count > limit:
-        raise SpecError(f"simulation: {count} {what} are too many; at most {limit}")
-
-
-def _bits(count: int, *parts: str | int) -> int:
-    """Return ``count`` bits that depend on all ``parts`` and nothing else."""
-    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") & ((1 << count) - 1)

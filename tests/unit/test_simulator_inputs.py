@@ -94,6 +94,12 @@ def test_ports_priorities_and_times_that_do_not_exist_are_refused() -> None:
         simulation.advance(9)
 
 
+def test_a_link_without_a_rate_is_refused() -> None:
+    link = Link(Port("a", "nic"), Port("b", "nic"), 0)
+    with pytest.raises(SpecError, match="link a:nic - b:nic: its rate is 0"):
+        Simulation(Topology(("a", "b"), (), (link,)), Parameters(), seed=1)
+
+
 def test_hosts_without_a_path_between_them_are_refused() -> None:
     links = tuple(Link(Port(f"leaf{n}", "down"), Port(f"h{n}", "nic"), GBPS) for n in (1, 2))
     simulation = Simulation(Topology(("h1", "h2"), ("leaf1", "leaf2"), links), Parameters(), seed=1)

@@ -1,0 +1,134 @@
+"""The rows the kernel works on, made from topology, parameters and seed."""
+
+import hashlib
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from aibench_lib.errors import SpecError
+from aibench_lib.model import Topology
+from aibench_lib.simulator import kernel
+from aibench_lib.simulator.parameters import PRIORITIES, Parameters
+from aibench_lib.units import BITS_PER_BYTE, PS_PER_NS, PS_PER_SECOND
+
+Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64])
+
+NIC_QUEUE_PACKETS = 2
+"""Full data packets that may wait in a NIC's queue before its queue pairs are parked: enough to keep the wire busy, and
+few enough that queue pairs share it in turn."""
+
+
+def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
+    """Return the integer parameters, times in ps."""
+    row = np.zeros(kernel.SETTINGS_COLUMNS, np.int64)
+    row[kernel.MTU] = parameters.mtu_bytes
+    row[kernel.HEADER] = parameters.header_bytes
+    row[kernel.ACK_SIZE] = parameters.ack_bytes
+    row[kernel.CONTROL_PRIORITY] = parameters.control_priority
+    row[kernel.MARK_AT_ENQUEUE] = parameters.mark_at == "enqueue"
+    row[kernel.TIMEOUT_AFTER] = parameters.retransmit_timeout_ns * PS_PER_NS
+    row[kernel.NACK_GAP] = parameters.nack_gap_ns * PS_PER_NS
+    row[kernel.NIC_LIMIT] = NIC_QUEUE_PACKETS * (parameters.mtu_bytes + parameters.header_bytes)
+    control = parameters.congestion_control
+    if control is not None:
+        row[kernel.DCQCN_ON] = 1
+        row[kernel.CNP_GAP] = control.cnp_gap_ns * PS_PER_NS
+        row[kernel.ALPHA_PERIOD] = control.alpha_period_ns * PS_PER_NS
+        row[kernel.CUT_PERIOD] = control.cut_period_ns * PS_PER_NS
+        row[kernel.INCREASE_PERIOD] = control.increase_period_ns * PS_PER_NS
+        row[kernel.INCREASE_BYTES] = control.increase_bytes
+        row[kernel.FAST_STEPS] = control.fast_recovery_steps
+        row[kernel.CLAMP] = control.clamp_target
+        row[kernel.CLAMP_AFTER_TIMER] = control.clamp_target_after_timer
+    return row
+
+
+def gains_row(parameters: Parameters) -> npt.NDArray[np.float64]:
+    """Return the real parameters, rates in bit/s."""
+    row = np.zeros(kernel.GAINS_COLUMNS, np.float64)
+    control = parameters.congestion_control
+    if control is not None:
+        row[kernel.GAIN] = control.gain
+        row[kernel.INITIAL_ALPHA] = control.initial_alpha
+        row[kernel.ADDITIVE_INCREASE] = control.additive_increase_bps
+        row[kernel.HYPER_INCREASE] = control.hyper_increase_bps
+        row[kernel.MAX_CUT] = control.max_cut
+        row[kernel.MIN_RATE] = control.min_rate_bps
+    return row
+
+
+def port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int64]:
+    """Return the ports, both ends of link i in rows 2 i and 2 i + 1.
+
+    Raises:
+        SpecError: A link has no rate.
+    """
+    nodes = {name: index for index, name in enumerate((*topology.switches, *topology.hosts))}
+    fastest: dict[str, int] = {}
+    for link in topology.links:
+        for end in (link.a, link.b):
+            fastest[end.node] = max(fastest.get(end.node, 0), link.bps)
+    rows = np.zeros((2 * len(topology.links), kernel.PORT_COLUMNS), np.int64)
+    rows[:, [kernel.WIRE_HEAD, kernel.WIRE_TAIL]] = kernel.NONE
+    rows[:, kernel.PROPAGATION] = parameters.propagation_ns * PS_PER_NS
+    for number, link in enumerate(topology.links):
+        if link.bps < 1:
+            raise SpecError(f"link {link.a} - {link.b}: its rate is {link.bps} bit/s, must be at least 1")
+        for row, end, other in ((2 * number, link.a, link.b), (2 * number + 1, link.b, link.a)):
+            cuts_through = (
+                parameters.forwarding == "cut-through"
+                and other.node in topology.switches
+                and fastest[other.node] <= link.bps
+            )
+            rows[row, kernel.NODE] = nodes[end.node]
+            rows[row, kernel.LINE_RATE] = link.bps
+            rows[row, kernel.BYTE_TIME] = (PS_PER_SECOND * BITS_PER_BYTE << kernel.BYTE_TIME_BITS) // link.bps
+            rows[row, kernel.HEAD_BYTES] = parameters.header_bytes if cuts_through else kernel.NEVER
+    return rows
+
+
+def node_rows(topology: Topology, parameters: Parameters, seed: int) -> npt.NDArray[np.int64]:
+    """Return the nodes, switches first; a host's queues have no buffer to share."""
+    names = (*topology.switches, *topology.hosts)
+    rows = np.zeros((len(names), kernel.NODE_COLUMNS), np.int64)
+    rows[:, kernel.SALT] = [random_bits(31, seed, "salt", name) for name in names]
+    rows[:, kernel.BUFFER_SIZE] = parameters.buffer_bytes
+    hosts = slice(len(topology.switches), None)
+    rows[hosts, kernel.BUFFER_SIZE] = kernel.NEVER
+    rows[hosts, kernel.IS_HOST] = 1
+    return rows
+
+
+def queue_rows(ports: int) -> npt.NDArray[np.int64]:
+    """Return empty queues, ECN off, of so many ports."""
+    rows = np.zeros((ports * PRIORITIES, kernel.QUEUE_COLUMNS), np.int64)
+    rows[:, [kernel.HEAD, kernel.TAIL, kernel.PARKED_HEAD, kernel.PARKED_TAIL]] = kernel.NONE
+    rows[:, [kernel.KMIN, kernel.KMAX]] = kernel.NEVER
+    return rows
+
+
+def with_room(array: Rows, rows: int) -> Rows:
+    """Return an array with at least ``rows`` rows, doubled where it is too short; the new rows are zero."""
+    if rows <= len(array):
+        return array
+    larger = np.zeros((max(rows, 2 * len(array), 64), *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def require_index(what: str, count: int) -> None:
+    """Refuse more things of a kind than an event can name.
+
+    Raises:
+        SpecError: There are too many.
+    """
+    limit = 1 << kernel.INDEX_BITS
+    if count > limit:
+        raise SpecError(f"simulation: {count} {what} are too many; at most {limit}")
+
+
+def random_bits(count: int, *parts: str | int) -> int:
+    """Return ``count`` bits that depend on all ``parts`` and nothing else."""
+    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") & ((1 << count) - 1)

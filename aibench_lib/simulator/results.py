@@ -1,0 +1,75 @@
+"""The tables a simulation returns, and which of the kernel's columns fill them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from aibench_lib.model import Port
+from aibench_lib.simulator import kernel
+from aibench_lib.simulator.parameters import PRIORITIES
+
+COMPLETION = np.dtype(
+    [
+        ("flow", np.int64),
+        ("posted_ps", np.int64),
+        ("received_ps", np.int64),
+        ("completed_ps", np.int64),
+        ("size_bytes", np.int64),
+        ("retransmitted_packets", np.int64),
+    ]
+)
+"""A finished flow: its last byte came to the receiver, the last ACK to the sender."""
+
+SAMPLE = np.dtype(
+    [
+        ("time_ps", np.int64),
+        ("index", np.int64),
+        ("tx_packets", np.int64),
+        ("tx_bytes", np.int64),
+        ("ecn_marked_packets", np.int64),
+        ("dropped_packets", np.int64),
+        ("depth_bytes", np.int64),
+        ("peak_depth_bytes", np.int64),
+        ("buffer_used_bytes", np.int64),
+    ]
+)
+"""One sample of one recorded queue; ``index`` counts the ports given to ``record_series``."""
+
+COUNTER_COLUMNS = {
+    "tx_packets": kernel.TX_PACKETS,
+    "tx_bytes": kernel.TX_BYTES,
+    "rx_packets": kernel.RX_PACKETS,
+    "rx_bytes": kernel.RX_BYTES,
+    "ecn_marked_packets": kernel.MARKED_PACKETS,
+    "dropped_packets": kernel.DROPPED_PACKETS,
+    "dropped_bytes": kernel.DROPPED_BYTES,
+    "depth_bytes": kernel.DEPTH,
+    "peak_depth_bytes": kernel.PEAK_DEPTH,
+}
+COMPLETION_COLUMNS = {
+    "posted_ps": kernel.POSTED,
+    "received_ps": kernel.RECEIVED,
+    "completed_ps": kernel.COMPLETED,
+    "size_bytes": kernel.FLOW_SIZE,
+    "retransmitted_packets": kernel.RETRANSMITTED,
+}
+
+
+def named_counters(ports: Sequence[Port]) -> npt.NDArray[np.void]:
+    """Return the rows of the counters with their names filled in."""
+    nodes = [port.node for port in ports]
+    interfaces = [port.interface for port in ports]
+    kind = np.dtype(
+        [
+            ("node", np.array(nodes).dtype),
+            ("interface", np.array(interfaces).dtype),
+            ("priority", np.int64),
+            *((name, np.int64) for name in COUNTER_COLUMNS),
+        ]
+    )
+    rows = np.zeros(len(ports) * PRIORITIES, kind)
+    rows["node"] = np.repeat(nodes, PRIORITIES)
+    rows["interface"] = np.repeat(interfaces, PRIORITIES)
+    rows["priority"] = np.tile(np.arange(PRIORITIES), len(nodes))
+    return rows
