@@ -35,6 +35,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         rendezvous: Where the agents of a trial meet.
         now_ns: Tells lab time.
         counters: Tells the NIC's counters.
+        nic: What the NIC is.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         rendezvous: Rendezvous,
         now_ns: Callable[[], int],
         counters: Callable[[str], dict[str, int]],
+        nic: str,
     ) -> None:
         self._host = host
         self._hosts = hosts
         self._rendezvous = rendezvous
         self._now_ns = now_ns
         self._counters = counters
+        self._nic = nic
 
     async def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> agent_pb2.Description:  # noqa: N802 - the names of the service definition
         """Say who the agent is."""
@@ -60,7 +63,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             transport="simulated",
             clock=_CLOCK,
             now_ns=self._now_ns(),
-            nic="simulated 400 Gb/s",
+            nic=self._nic,
         )
 
     async def Prepare(self, request: agent_pb2.PrepareRequest, context: Context) -> agent_pb2.Prepared:  # noqa: N802

@@ -75,14 +75,18 @@ def down(state_dir: Path) -> None:
         LabError: It belongs to another user.
     """
     state = status(state_dir)
+    directory = StateDirectory(state_dir)
     if state is None:
+        if directory.is_free():
+            directory.remove_secrets()  # of a lab that was killed
+            directory.forget()
         return
     try:
         os.kill(state.pid, signal.SIGTERM)
         if not _wait_for_end(state.pid):
             os.kill(state.pid, signal.SIGKILL)
             _wait_for_end(state.pid)
-            StateDirectory(state_dir).remove_secrets()
+            directory.remove_secrets()
     except ProcessLookupError:
         return
     except PermissionError as error:

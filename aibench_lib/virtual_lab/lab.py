@@ -1,6 +1,7 @@
 """The virtual lab itself: every server of every node, in one event loop."""
 
 import asyncio
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import grpc
 
 from aibench_lib.errors import LabError
 from aibench_lib.simulator import warm_up
-from aibench_lib.units import NS_PER_SECOND
+from aibench_lib.units import GBPS, NS_PER_SECOND
 from aibench_lib.virtual_lab import agents
 from aibench_lib.virtual_lab.credentials import make_credentials
 from aibench_lib.virtual_lab.eos import ssh
@@ -119,13 +120,14 @@ class Lab:
     async def _start_gnmi(self, name: str, password: str, tls: grpc.ServerCredentials) -> None:
         switch = self.switches[name]
         interfaces = list(switch.neighbours)
+        note = functools.partial(self.writes.add, name)
         if isinstance(switch, SrlinuxSwitch):
             models = ("srl_nokia-interfaces", "srl_nokia-qos", "srl_nokia-platform")
-            target = Target(name, interfaces, SRLINUX_CONTAINERS, SrlinuxConfiguration(switch), models)
+            target = Target(name, interfaces, SRLINUX_CONTAINERS, SrlinuxConfiguration(switch), models, note)
             port = SRLINUX_GNMI_PORT
         else:
             models = ("openconfig-interfaces", "openconfig-qos", "arista-lanz-lanz-open-config")
-            target = Target(name, interfaces, EOS_CONTAINERS, None, models)
+            target = Target(name, interfaces, EOS_CONTAINERS, None, models, note)
             port = EOS_GNMI_PORT
         service = GnmiService(target, self.world, password, self._attach, self._detach)
         server = await serve_gnmi(service, self.addresses[name], port, tls)
@@ -133,7 +135,12 @@ class Lab:
 
     async def _start_agent(self, host: str, tls: grpc.ServerCredentials) -> None:
         service = agents.AgentService(
-            host, frozenset(self._topology.hosts), self._rendezvous, lambda: self.world.now_ns, self.world.nic_counters
+            host,
+            frozenset(self._topology.hosts),
+            self._rendezvous,
+            now_ns=lambda: self.world.now_ns,
+            counters=self.world.nic_counters,
+            nic=f"simulated {self.world.nic_bps(host) / GBPS:g} Gb/s",
         )
         server = await agents.serve_agent(service, self.addresses[host], tls)
         self._agents[host] = server

@@ -26,7 +26,7 @@ def _switch(name: str, neighbours: Mapping[str, Port], writes: Writes) -> EosSwi
     if all(map(_EOS.fullmatch, neighbours)):
         return EosSwitch(name, neighbours, writes)
     if all(map(_SRLINUX.fullmatch, neighbours)):
-        return SrlinuxSwitch(name, neighbours, writes)
+        return SrlinuxSwitch(name, neighbours)
     raise SpecError(
         f"topology: {name}: the virtual lab speaks EOS (Ethernet1) and SR Linux (ethernet-1/1), and this switch has "
         f"{', '.join(neighbours)}"

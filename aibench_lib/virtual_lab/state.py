@@ -67,7 +67,7 @@ class StateDirectory:
 
         Whoever runs holds the lock until its process has ended; a file that a killed lab has left is not believed.
         """
-        if not self.path.is_dir() or self._is_free():
+        if not self.path.is_dir() or self.is_free():
             return None
         try:
             values = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
@@ -99,7 +99,8 @@ class StateDirectory:
         finally:
             os.close(descriptor)
 
-    def _is_free(self) -> bool:
+    def is_free(self) -> bool:
+        """Whether no lab runs or starts with this directory."""
         try:
             descriptor = os.open(self.path / _LOCK, os.O_RDONLY)
         except FileNotFoundError:

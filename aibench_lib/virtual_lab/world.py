@@ -124,13 +124,14 @@ class World:
             if end is not None
         )
 
+    def nic_bps(self, host: str) -> int:
+        """Return the line rate of a host's links together [bit/s]."""
+        return sum(link.bps for link in self.topology.links if host in (link.a.node, link.b.node))
+
     def nic_counters(self, host: str) -> dict[str, int]:
         """Return the counters of a host's NIC, since the lab came up."""
-        link = next((link for link in self.topology.links if host in (link.a.node, link.b.node)), None)
-        if link is None:
-            return {}
-        nic = link.a if link.a.node == host else link.b
-        rows = self.rows.port(nic.node, nic.interface)
+        ends = [end for link in self.topology.links for end in (link.a, link.b) if end.node == host]
+        rows = [row for nic in ends for row in self.rows.port(nic.node, nic.interface)]
         return {name: int(self.now.columns[name][rows].sum()) for name in CUMULATIVE}
 
     def run(self, trial: Trial, demand: Demand) -> tuple[Outcome, History]:

@@ -129,3 +129,11 @@ def test_a_killed_lab_is_not_believed_to_run(state):
     assert daemon.status(state) is None
     assert not daemon.hold(state, os.getpid())
     assert up(state, "127.105").lab_instance != lab.lab_instance
+
+
+def test_the_secrets_of_a_killed_lab_go_with_down(state):
+    lab = up(state, "127.105")
+    os.kill(lab.pid, signal.SIGKILL)
+    ended(lab.pid)
+    daemon.down(state)
+    assert not any((state / name).exists() for name in (*SECRETS, "state.json"))

@@ -106,6 +106,7 @@ def test_an_eos_switch_refuses_set(lab):
     with lab.stub("leaf1", 6030) as stub, pytest.raises(grpc.RpcError) as error:
         stub.Set(gnmi_pb2.SetRequest(delete=[to_proto(parse("/qos"))]), metadata=lab.metadata)
     assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert lab.lab.writes[-1] == ("leaf1", "delete /qos")
 
 
 @pytest.mark.parametrize(("encoding", "kind"), [(gnmi_pb2.PROTO, "uint_val"), (gnmi_pb2.JSON_IETF, "json_ietf_val")])
@@ -173,3 +174,16 @@ def test_a_shut_interface_is_told_at_both_ends_of_its_link(lab):
         lab.configure("interface Ethernet49", "no shutdown")
         assert next(states) == "up"
         call.cancel()
+
+
+def test_all_of_an_interface_can_be_got_configuration_and_state(spine1):
+    notifications = spine1.get(path=["/interface[name=ethernet-1/1]"], encoding="json_ietf")["notification"]
+    values = {update["path"]: update["val"] for part in notifications for update in part.get("update", [])}
+    assert values["interface[name=ethernet-1/1]"]["admin-state"] == "enable"
+    assert values["interface[name=ethernet-1/1]/oper-state"] == "up"
+    assert values["interface[name=ethernet-1/1]/statistics/in-octets"] == "0", "64 bits travel as a string"
+
+
+def test_a_path_that_the_switch_does_not_have_cannot_be_got(spine1):
+    with pytest.raises(gNMIException, match="not in the schema"):
+        spine1.get(path=["/qos/quality"], encoding="json_ietf")

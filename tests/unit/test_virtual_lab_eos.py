@@ -202,3 +202,11 @@ def test_the_diff_of_a_session_is_empty_again_when_its_change_is_undone(cli):
     assert "-   mtu 9214" in cli.answer("show session-config diffs")
     cli.answer("mtu 9214")
     assert cli.answer("show session-config diffs") == ""
+
+
+def test_a_mode_whose_line_others_have_removed_comes_back_with_the_next_line(cli, switch):
+    for line in ["configure terminal", "qos profile NEW", "uc-tx-queue 3"]:
+        cli.answer(line)
+    switch.editor().enter("no qos profile NEW")
+    assert cli.answer("random-detect ecn count") == ""
+    assert "qos profile NEW\n   uc-tx-queue 3\n      random-detect ecn count\n" in switch.running.text()

@@ -7,7 +7,6 @@ from aibench_lib.simulator import Ecn
 from aibench_lib.virtual_lab.gnmi.paths import covers, overlap, parse, text
 from aibench_lib.virtual_lab.srlinux.config import ConfigError
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
-from aibench_lib.virtual_lab.writes import Writes
 
 PORT = "ethernet-1/1"
 SLOPE = parse(
@@ -20,7 +19,7 @@ STEP = {"min-threshold": 1, "max-threshold": "2", "max-drop-probability-percent"
 
 @pytest.fixture
 def switch():
-    return SrlinuxSwitch("spine1", {PORT: Port("leaf1", "Ethernet49")}, Writes())
+    return SrlinuxSwitch("spine1", {PORT: Port("leaf1", "Ethernet49")})
 
 
 def update(switch, *pairs):

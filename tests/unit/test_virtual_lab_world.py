@@ -48,7 +48,7 @@ class Fabric:
 
     def subscribe(self, switch, path, interval_ns, **options):
         containers = SRLINUX if switch == "spine1" else EOS
-        target = Target(switch, list(self.switches[switch].neighbours), containers, None, ())
+        target = Target(switch, list(self.switches[switch].neighbours), containers, None, (), note=print)
         item = gnmi_pb2.Subscription(
             path=to_proto(parse(path)), mode=gnmi_pb2.SAMPLE, sample_interval=interval_ns, **options
         )

@@ -86,13 +86,14 @@ class Editor:
     def __init__(self, config: Config, interfaces: Collection[str]) -> None:
         self.config = config
         self._interfaces = interfaces
-        self._path: list[Line] = []
+        self._path: list[tuple[str, Line]] = []
+        """What identifies the lines whose modes the user is in, and the lines."""
 
     @property
     def prompt(self) -> str:
         """The mode as the prompt shows it, empty at the top."""
         text = ""
-        for line in self._path:
+        for _, line in self._path:
             part = line.command.prompt.format(**line.values).replace("Ethernet", "Et")
             text = text + part if part.startswith("-") else part
         return text
@@ -127,7 +128,7 @@ class Editor:
         raise worst or CliError("% Incomplete command")
 
     def _enter_at(self, depth: int, tokens: Sequence[str]) -> None:
-        here = self._path[depth - 1] if depth else self.config.root
+        here = self._mode(depth)
         commands = COMMANDS[here.command.mode]
         try:
             found = match(commands, tokens, self._interfaces)
@@ -148,7 +149,14 @@ class Editor:
             line = Line(found.text, found.command, found.values)
             here.children[found.identity] = line
         if found.command.mode:
-            self._path.append(line)
+            self._path.append((found.identity, line))
+
+    def _mode(self, depth: int) -> Line:
+        """Return the line whose mode is at a depth; one that somebody else has removed meanwhile comes back."""
+        here = self.config.root
+        for name, line in self._path[:depth]:
+            here = here.children.setdefault(name, Line(line.text, line.command, line.values))
+        return here
 
     def _remove(self, here: Line, commands: Sequence[Command], tokens: Sequence[str]) -> bool:
         """Remove the line that a negated line names; return False if the line negates nothing.

@@ -57,6 +57,8 @@ class Target:
     containers: tuple[Container, ...]
     configuration: Configuration | None
     models: tuple[str, ...]
+    note: Callable[[str], None]
+    """Told of every change that a client asks for."""
 
 
 class GnmiService:
@@ -170,6 +172,13 @@ class GnmiService:
 
     async def _set(self, request: gnmi_pb2.SetRequest, context: Context) -> gnmi_pb2.SetResponse:
         await self._authenticate(context)
+        for verb, paths in (
+            ("delete", request.delete),
+            ("replace", [item.path for item in request.replace]),
+            ("update", [item.path for item in request.update]),
+        ):
+            for path in paths:
+                self._target.note(f"{verb} {text(from_proto(request.prefix, path))}")
         configuration = self._target.configuration
         if configuration is None:
             await context.abort(

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from aibench_lib.model import Port
 from aibench_lib.simulator import Ecn
-from aibench_lib.virtual_lab.gnmi.paths import Elements, parse, text
+from aibench_lib.virtual_lab.gnmi.paths import Elements, parse
 from aibench_lib.virtual_lab.srlinux.config import Config
 from aibench_lib.virtual_lab.srlinux.telemetry import queue_name
-from aibench_lib.virtual_lab.writes import Writes
 
 
 class SrlinuxSwitch:
@@ -16,14 +15,12 @@ class SrlinuxSwitch:
     Args:
         name: Inventory name.
         neighbours: Interface -> the port at the other end of its link.
-        writes: Where writes are noted.
     """
 
-    def __init__(self, name: str, neighbours: Mapping[str, Port], writes: Writes) -> None:
+    def __init__(self, name: str, neighbours: Mapping[str, Port]) -> None:
         self.name = name
         self.neighbours = neighbours
         self.running = Config(neighbours)
-        self._writes = writes
         for path, value in _base_config(neighbours):
             self.running.update(parse(path), value)
 
@@ -34,10 +31,6 @@ class SrlinuxSwitch:
     def is_shut(self, interface: str) -> bool:
         """Whether an interface is administratively down."""
         return self.running.is_shut(interface)
-
-    def note(self, what: str) -> None:
-        """Note an attempt to change something."""
-        self._writes.add(self.name, what)
 
     def apply(
         self,
@@ -50,13 +43,6 @@ class SrlinuxSwitch:
         Raises:
             ConfigError: A change is not accepted; nothing has changed then.
         """
-        for kind, paths in (
-            ("delete", deletes),
-            ("replace", [path for path, _ in replaces]),
-            ("update", [path for path, _ in updates]),
-        ):
-            for path in paths:
-                self.note(f"{kind} {text(path)}")
         candidate = self.running.copy()
         for path in deletes:
             candidate.delete(path)
