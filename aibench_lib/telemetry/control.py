@@ -98,7 +98,7 @@ class Collector:
         try:
             _give_orders(process, orders, folder)
         except BaseException:
-            process.terminate()
+            process.kill()
             process.wait()
             shutil.rmtree(socket.parent)
             raise

@@ -36,10 +36,13 @@ def queue_frame(tables: Mapping[str, pa.Table], switch: str, interface: str, que
 
 
 def delta(frame: pd.DataFrame, field: str, begin_ns: int, end_ns: int) -> int:
-    """Return by how much a counter grew, from its last sample at or before begin to its first at or after end.
+    """Return by how much a counter grew in a window.
+
+    That is from its first row, which holds the last sample at or before the begin, to its last row, in which the first
+    sample at or after the end is whatever other field that row came for.
 
     Args:
-        frame: One series, as :func:`queue_frame` returns it.
+        frame: One series over one window, as :func:`queue_frame` returns it.
         field: A counter's name.
         begin_ns: Begin of the window [ns].
         end_ns: End of the window [ns].
@@ -49,11 +52,12 @@ def delta(frame: pd.DataFrame, field: str, begin_ns: int, end_ns: int) -> int:
     """
     known = frame[frame[field].notna()]
     times, values = known["time_ns"].to_numpy(np.int64), known[field].to_numpy(np.int64)
-    before = int(np.searchsorted(times, begin_ns, side="right")) - 1
-    after = int(np.searchsorted(times, end_ns, side="left"))
-    if before < 0 or after == times.size:
-        missing = "at or before the begin" if before < 0 else "at or after the end"
-        raise UndefinedKpi(f"{field}: no sample {missing} of the window from {begin_ns} to {end_ns} ns")
-    if resets(values[before : after + 1]).size:
+    for side, missing in (
+        ("at or before the begin", not times.size or times[0] > begin_ns),
+        ("at or after the end", not times.size or times[-1] < end_ns),
+    ):
+        if missing:
+            raise UndefinedKpi(f"{field}: no sample {side} of the window from {begin_ns} to {end_ns} ns")
+    if resets(values).size:
         raise UndefinedKpi(f"{field}: the counter went backwards in the window from {begin_ns} to {end_ns} ns")
-    return int(values[after] - values[before])
+    return int(values[-1] - values[0])

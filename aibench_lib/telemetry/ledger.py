@@ -1,7 +1,7 @@
 """Everything a collector has received: records by measurement, progress by subscription, and windows of both."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +51,12 @@ class Ledger:
         self._write_at_rows = _SEGMENT_ROWS
         self.lines = lines_of(subscriptions)
         self._progresses = [progress for line in self.lines for progress in line.progresses]
-        measurements = sorted({progress.subscription.measurement for progress in self._progresses})
-        self._stores = {name: MeasurementStore(name, folder) for name in measurements}
+        groups: dict[str, list[Collection[str]]] = {}
+        for progress in self._progresses:
+            asked = progress.subscription
+            expected = [asked.leaves.values()] if asked.is_expected else []
+            groups.setdefault(asked.measurement, []).extend(expected)
+        self._stores = {name: MeasurementStore(name, folder, groups[name]) for name in sorted(groups)}
 
     def received(
         self, progress: Progress, time_ns: int, records: list[Record], deleted: list[Mapping[str, str]]

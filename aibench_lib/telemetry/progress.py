@@ -1,7 +1,7 @@
 """How far each subscription has come, and what speaks against a window of its data."""
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class Progress:
     subscription: Subscription
     messages: int = 0
     _times: "array[int]" = field(default_factory=lambda: array("q"))
-    """Distinct times of messages, as they came [ns]."""
+    """Times of messages, ascending [ns]."""
     _latest: dict[SeriesKey, int] = field(default_factory=dict)
     _behind: set[SeriesKey] = field(default_factory=set)
     _awaited_ns: int = 0
@@ -45,8 +45,10 @@ class Progress:
     def received(self, time_ns: int, records: list[Record]) -> bool:
         """Note one message; True when it was the last that :meth:`await_until` has waited for."""
         self.messages += 1
-        if time_ns != self.latest_ns:
+        if time_ns > self.latest_ns:
             self._times.append(time_ns)
+        elif time_ns < self.latest_ns:  # a device may stamp what it sends at first with the time of its last change
+            insort(self._times, time_ns)
         was_behind = bool(self._behind)
         for record in records:
             key = tuple(record.tags.values())
@@ -74,8 +76,9 @@ class Progress:
         what it said before the end is here when they are.
         """
         self._awaited_ns = end_ns
-        expected = self.subscription.is_sampled and not self.subscription.is_event_log
-        self._behind = {key for key, time_ns in self._latest.items() if time_ns < end_ns} if expected else set()
+        self._behind = set()
+        if self.subscription.is_expected:
+            self._behind = {key for key, time_ns in self._latest.items() if time_ns < end_ns}
 
     @property
     def is_behind(self) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from array import array
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,14 @@ class MeasurementStore:
     Args:
         measurement: Its name.
         folder: Where its segments are written; those of an earlier collector are not touched.
+        groups: The fields that come together with each sample; see :func:`aibench_lib.telemetry.windows.cut`.
     """
 
-    def __init__(self, measurement: str, folder: Path) -> None:
+    def __init__(self, measurement: str, folder: Path, groups: Collection[Collection[str]]) -> None:
         self.measurement = measurement
         self.rows = 0
         self._folder = folder
+        self._groups = groups
         self._schema = schema(measurement)
         written = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{measurement}-*.parquet")]
         self._next_segment = max(written, default=-1) + 1
@@ -66,7 +69,7 @@ class MeasurementStore:
     def window(self, begin_ns: int, end_ns: int) -> pa.Table:
         """Return a window's written rows (see :func:`aibench_lib.telemetry.windows.cut`); forget those before it."""
         self._recent = cut(self._recent, self.measurement, begin_ns, _NO_END)
-        return cut(self._recent, self.measurement, begin_ns, end_ns)
+        return cut(self._recent, self.measurement, begin_ns, end_ns, self._groups)
 
     @property
     def pending_rows(self) -> int:

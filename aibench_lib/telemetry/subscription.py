@@ -87,6 +87,11 @@ class Subscription:
         return not all(f"[{source.rpartition('/')[2]}=" in self.path for source in self.tags.values())
 
     @property
+    def is_expected(self) -> bool:
+        """Whether a sample of every series will come, so that it can be waited for."""
+        return self.is_sampled and not self.is_event_log
+
+    @property
     def longest_silence_ns(self) -> int | None:
         """From one message to the next, beyond which there is a gap [ns]; None where silence is normal."""
         if self.is_event_log:

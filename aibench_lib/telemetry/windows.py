@@ -4,7 +4,7 @@ A null means "unchanged since the row before", so whoever reads a value fills fo
 a counter may need all 64 bits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,12 @@ from aibench_lib.telemetry.measurements import FIELDS, TAGS
 
 Integers = npt.NDArray[np.int64]
 
+_NEVER, _LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
-def cut(table: pa.Table, measurement: str, begin_ns: int, end_ns: int) -> pa.Table:
+
+def cut(
+    table: pa.Table, measurement: str, begin_ns: int, end_ns: int, groups: Collection[Collection[str]] = ()
+) -> pa.Table:
     """Return a window's rows: of each series from the last at or before its begin to the first at or after its end.
 
     Args:
@@ -25,6 +29,8 @@ def cut(table: pa.Table, measurement: str, begin_ns: int, end_ns: int) -> pa.Tab
         measurement: Its name.
         begin_ns: Begin of the window [ns].
         end_ns: End of the window [ns].
+        groups: Fields that come together, where a measurement's fields come at different times; the window then goes
+            on to the first row at or after its end of each group that has one. By default all fields are one group.
 
     Returns:
         The rows sorted by series and time. Each series' first row is filled forward from all of its rows before, so
@@ -32,27 +38,29 @@ def cut(table: pa.Table, measurement: str, begin_ns: int, end_ns: int) -> pa.Tab
     """
     if not table.num_rows:
         return table
-    starts, filled = _fill_by_series(table, measurement)
-    times = filled["time_ns"].to_numpy()
+    starts, rows, filled = _fill_by_series(table, measurement)
+    times = rows["time_ns"].to_numpy()
     positions = np.arange(times.size)
     before = np.maximum.reduceat(np.where(times <= begin_ns, positions, -1), starts)
-    after = np.minimum.reduceat(np.where(times >= end_ns, positions, times.size), starts)
+    until = np.full(starts.size, _NEVER)
+    for group in groups or [FIELDS[measurement]]:
+        here = np.logical_or.reduce([_known(rows[name]) for name in group])
+        after = np.minimum.reduceat(np.where(here & (times >= end_ns), times, _LATEST), starts)
+        until = np.maximum(until, np.where(after < _LATEST, after, _NEVER))
+    until[until == _NEVER] = _LATEST
     lengths = np.diff(starts, append=times.size)
     first = np.repeat(np.maximum(before, starts), lengths)
-    chosen = (positions >= first) & (positions <= np.repeat(after, lengths))
-    unfilled = _sorted(table, measurement)
-    columns = [
-        unfilled[name].combine_chunks()
-        if name not in FIELDS[measurement]
-        else pc.if_else(pa.array(positions == first), filled[name].combine_chunks(), unfilled[name].combine_chunks())
-        for name in table.schema.names
-    ]
-    return pa.table(columns, schema=table.schema).filter(pa.array(chosen))
+    is_first = pa.array(positions == first)
+    for place, name in enumerate(rows.schema.names):
+        if name in FIELDS[measurement]:
+            column = pc.if_else(is_first, filled[name].combine_chunks(), rows[name].combine_chunks())
+            rows = rows.set_column(place, rows.schema.field(name), column)
+    return rows.filter(pa.array((positions >= first) & (times <= np.repeat(until, lengths))))
 
 
 def fill_forward(table: pa.Table, measurement: str) -> pa.Table:
     """Return the rows sorted by series and time, each null replaced by the value of the series' row before."""
-    return _fill_by_series(table, measurement)[1] if table.num_rows else table
+    return _fill_by_series(table, measurement)[2] if table.num_rows else table
 
 
 def gaps(times_ns: Sequence[int] | Integers, longest_ns: int, begin_ns: int, end_ns: int) -> list[tuple[int, int]]:
@@ -92,10 +100,10 @@ def first_reset(table: pa.Table, measurement: str, counters: Iterable[str]) -> d
     """
     if not table.num_rows:
         return None
-    starts, filled = _fill_by_series(table, measurement)
+    starts, _, filled = _fill_by_series(table, measurement)
     for name in counters:
         column = filled[name]
-        known = column.is_valid().to_numpy()
+        known = _known(column)
         positions = np.flatnonzero(known)
         back = positions[resets(column.drop_null().to_numpy())]
         back = back[~np.isin(back, starts) & known[back - 1]]
@@ -105,26 +113,26 @@ def first_reset(table: pa.Table, measurement: str, counters: Iterable[str]) -> d
     return None
 
 
-def _sorted(table: pa.Table, measurement: str) -> pa.Table:
-    return table.take(pa.array(np.lexsort((table["time_ns"].to_numpy(), _series_numbers(table, measurement)))))
-
-
-def _fill_by_series(table: pa.Table, measurement: str) -> tuple[Integers, pa.Table]:
-    """Return where each series starts, and the rows sorted by series and time with nulls filled within a series."""
-    rows = _sorted(table, measurement)
+def _fill_by_series(table: pa.Table, measurement: str) -> tuple[Integers, pa.Table, pa.Table]:
+    """Return where each series starts, the rows sorted by series and time, and these with nulls filled forward."""
+    rows = table.take(pa.array(np.lexsort((table["time_ns"].to_numpy(), _series_numbers(table, measurement)))))
     numbers = _series_numbers(rows, measurement)
     starts = np.flatnonzero(np.diff(numbers, prepend=-1))
     series_start = np.repeat(starts, np.diff(starts, append=numbers.size))
+    filled = rows
     for place, name in enumerate(rows.schema.names):
         if name not in FIELDS[measurement]:
             continue
-        column = rows[name].combine_chunks()
-        valid = column.is_valid().to_numpy(zero_copy_only=False)
-        source = np.maximum.accumulate(np.where(valid, np.arange(numbers.size), -1))
+        source = np.maximum.accumulate(np.where(_known(rows[name]), np.arange(numbers.size), -1))
         nothing = source < series_start
-        filled = column.take(pa.array(np.where(nothing, 0, source), mask=nothing))
-        rows = rows.set_column(place, rows.schema.field(name), filled)
-    return starts, rows
+        column = rows[name].combine_chunks().take(pa.array(np.where(nothing, 0, source), mask=nothing))
+        filled = filled.set_column(place, rows.schema.field(name), column)
+    return starts, rows, filled
+
+
+def _known(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    known: npt.NDArray[np.bool_] = column.is_valid().to_numpy()
+    return known
 
 
 def _series_numbers(table: pa.Table, measurement: str) -> Integers:

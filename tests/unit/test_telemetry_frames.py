@@ -86,7 +86,8 @@ def test_a_window_equals_its_definition_row_by_row(rows, begin_ns, length_ns):
     for name in sorted({queue for _, queue, _ in rows}):
         mine = sorted((time_ns, value) for time_ns, queue, value in rows if queue == name)
         first = max([number for number, (time_ns, _) in enumerate(mine) if time_ns <= begin_ns], default=0)
-        last = min([number for number, (time_ns, _) in enumerate(mine) if time_ns >= end_ns], default=len(mine) - 1)
+        after = [number for number, (time_ns, value) in enumerate(mine) if time_ns >= end_ns and value is not None]
+        last = min(after, default=len(mine) - 1)
         known = [value for _, value in mine[: first + 1] if value is not None]
         kept = mine[first : last + 1]
         if kept:
@@ -122,20 +123,43 @@ def test_one_queue_is_a_frame_that_is_filled_forward_with_whole_numbers():
 
 
 @pytest.fixture
-def frame():
-    rows = [(time_ns, "3", {"transmit_bytes": time_ns**2}) for time_ns in (10, 20, 30, 40)]
-    return queue_frame({"queue": queue_table(*rows, (35, "3", {"depth_bytes": 1}))}, "leaf1", "Ethernet33", "3")
+def table():
+    counters = [(time_ns, "3", {"transmit_bytes": time_ns**2}) for time_ns in (10, 20, 30, 40)]
+    return queue_table(*counters, (35, "3", {"depth_bytes": 1}))
+
+
+COUNTED = [{"transmit_bytes", "ecn_marked_packets"}]
 
 
 @pytest.mark.parametrize(
     ("begin_ns", "end_ns", "expected"),
-    [(10, 40, 1600 - 100), (15, 25, 900 - 100), (20, 20, 0), (21, 29, 900 - 400), (31, 33, 900 - 900)],
+    [(10, 40, 1600 - 100), (15, 25, 900 - 100), (20, 20, 0), (21, 29, 900 - 400), (31, 33, 1600 - 900)],
 )
-def test_a_counter_grew_from_the_sample_before_to_the_sample_after(frame, begin_ns, end_ns, expected):
+def test_a_counter_grew_from_the_sample_before_to_the_sample_after(table, begin_ns, end_ns, expected):
+    window = cut(table, "queue", begin_ns, end_ns, COUNTED)
+    frame = queue_frame({"queue": window}, "leaf1", "Ethernet33", "3")
     assert delta(frame, "transmit_bytes", begin_ns, end_ns) == expected
 
 
-def test_growth_without_a_sample_at_one_side_is_undefined(frame):
+def test_a_window_goes_on_to_the_first_row_after_its_end_of_each_group_of_fields(table):
+    def times(end_ns, *groups):
+        return [row[0] for row in short(cut(table, "queue", 20, end_ns, groups))]
+
+    assert times(32) == [20, 30, 35]
+    assert times(32, *COUNTED) == [20, 30, 35, 40]
+    assert times(24, *COUNTED, {"depth_bytes"}) == [20, 30, 35]
+    assert times(36, *COUNTED, {"depth_bytes"}) == [20, 30, 35, 40]
+
+
+def test_all_rows_of_a_windows_last_moment_are_in_it():
+    table = queue_table(
+        (10, "3", {"transmit_bytes": 1}), (20, "3", {"transmit_bytes": 2}), (20, "3", {"depth_bytes": 0})
+    )
+    assert short(cut(table, "queue", 10, 20, COUNTED)) == [(10, "3", 1), (20, "3", 2), (20, "3", None)]
+
+
+def test_growth_without_a_sample_at_one_side_is_undefined(table):
+    frame = queue_frame({"queue": table}, "leaf1", "Ethernet33", "3")
     with pytest.raises(UndefinedKpi, match="transmit_bytes: no sample at or before the begin"):
         delta(frame, "transmit_bytes", 9, 40)
     with pytest.raises(UndefinedKpi, match="transmit_bytes: no sample at or after the end"):
