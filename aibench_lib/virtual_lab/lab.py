@@ -44,7 +44,7 @@ class Lab:
         spec: The fabric.
         network: First two octets of the loopback network to answer on.
         directory: Where the files go that clients need.
-        start_ns: Where lab time begins [ns since the epoch].
+        start_ns: The wall clock, at whose last whole second lab time begins [ns since the epoch].
         patience_seconds: How long an agent waits for the others of a trial [s of wall time].
     """
 

@@ -26,7 +26,7 @@ class State:
     network: str
     """First two octets of the loopback network that the nodes' addresses are taken from."""
     started_ns: int
-    """The wall clock at the start, where lab time began [ns since the epoch]."""
+    """The wall clock at the start, at whose last whole second lab time began [ns since the epoch]."""
 
 
 class StateDirectory:
