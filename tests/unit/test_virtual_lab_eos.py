@@ -124,6 +124,26 @@ def test_units_are_decimal():
     assert (marking.kmin_bytes, marking.kmax_bytes) == (100_000, 5_000_000)
 
 
+TOKENS = st.sampled_from(
+    [
+        "no", "default", "show", "running-config", "|", "section", "configure", "session", "a", "commit", "abort",
+        "rollback", "clean-config", "exit", "end", "interface", "Ethernet1", "mtu", "9000", "qos", "profile",
+        "uc-tx-queue", "3", "random-detect", "ecn", "count", "shutdown", "checkpoint", "save",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(TOKENS | st.text(max_size=4), max_size=6).map(" ".join), max_size=12))
+def test_every_line_gets_an_answer_and_what_runs_stays_pastable(lines):
+    switch = EosSwitch("leaf1", INTERFACES, Writes())
+    cli = Cli(switch)
+    for line in ["enable", "configure terminal", *lines]:
+        answer = cli.answer(line)
+        assert answer == "" or answer.endswith("\n")
+    text = switch.running.text()
+    assert configured(*(line for line in text.splitlines() if line != "!")).text() == text
+
+
 def test_prompts_say_where_the_user_is(cli):
     prompts = []
     for line in [
@@ -185,6 +205,15 @@ def test_a_commit_keeps_what_others_have_changed_meanwhile(cli, switch):
     assert cli.answer("commit") == ""
     assert "qos profile OTHER" in switch.running.text()
     assert "mtu 1500" in switch.running.text()
+
+
+def test_a_session_that_another_user_ends_is_left(cli, switch):
+    cli.answer("configure session a")
+    cli.answer("interface Ethernet1")
+    switch.abort("a")
+    assert cli.answer("mtu 1500") == "% Session a does not exist\n"
+    assert cli.prompt == "leaf1#"
+    assert switch.sessions == {}
 
 
 def test_a_commit_that_fails_changes_nothing(switch):

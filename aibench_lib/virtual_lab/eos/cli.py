@@ -22,6 +22,7 @@ class Cli:
         self._enabled = False
         self._editor: Editor | None = None
         self._session = ""
+        self._candidate: Session | None = None
 
     @property
     def prompt(self) -> str:
@@ -48,7 +49,7 @@ class Cli:
 
     def _answer(self, line: str) -> str:
         command, _, pipe = line.partition("|")
-        if pipe and command.split()[0].startswith("sh"):
+        if pipe and command.lstrip().startswith("sh"):
             return apply_pipe(pipe.strip(), self._run(command))
         return self._run(line)
 
@@ -59,6 +60,7 @@ class Cli:
             if found.command.privileged and not self._enabled:
                 raise CliError(f"% Invalid input (privileged mode required) (at token 0: '{tokens[0]}')")
             return found.command.act(self, found)
+        self._check_session()
         try:
             found = match(_IN_SESSION if self._session else _IN_CONFIG, tokens, self.switch.neighbours)
         except CliError as error:
@@ -80,9 +82,19 @@ class Cli:
                 raise (other if other.position > error.position else error) from None
             return found.command.act(self, found)
         self._note(line)
-        if self._session:
-            self.switch.session(self._session).lines.append(line)
+        if self._candidate is not None:
+            self._candidate.lines.append(line)
         return ""
+
+    def _check_session(self) -> None:
+        """Leave a session that somebody else has ended."""
+        name = self._session
+        if name and self.switch.sessions.get(name) is not self._candidate:
+            self._leave()
+            raise CliError(f"% Session {name} does not exist")
+
+    def _leave(self) -> None:
+        self._editor, self._session, self._candidate = None, "", None
 
     def _note(self, what: str) -> None:
         self.switch.note(f"{self._session}: {what}" if self._session else what)
@@ -104,14 +116,15 @@ class Cli:
 
     def configure(self, _: "Found") -> str:
         """Enter the configuration mode."""
-        self._editor, self._session = self.switch.editor(), ""
+        self._editor, self._session, self._candidate = self.switch.editor(), "", None
         return ""
 
     def configure_session(self, found: "Found") -> str:
         """Enter a configuration session, old or new."""
         name = found.values["name"]
         self.switch.note(f"{name}: configure session")
-        self._editor, self._session = self.switch.session(name).editor, name
+        self._session, self._candidate = name, self.switch.session(name)
+        self._editor = self._candidate.editor
         return ""
 
     def end_session(self, found: "Found") -> str:
@@ -120,7 +133,7 @@ class Cli:
         verb = found.words[-1]
         self.switch.note(f"{name}: {verb}")
         (self.switch.commit if verb == "commit" else self.switch.abort)(name)
-        self._editor, self._session = None, ""
+        self._leave()
         return ""
 
     def rollback_clean(self, _: "Found") -> str:
@@ -143,14 +156,14 @@ class Cli:
     def exit(self, _: "Found") -> str:
         """Leave one mode."""
         if self._editor is None or not self._editor.up():
-            self._editor, self._session = None, ""
+            self._leave()
         elif self._session:
             self.switch.session(self._session).lines.append("exit")
         return ""
 
     def end(self, _: "Found") -> str:
         """Leave the configuration mode; a session stays as it is, uncommitted."""
-        self._editor, self._session = None, ""
+        self._leave()
         return ""
 
     def checkpoint_save(self, found: "Found") -> str:
@@ -184,9 +197,9 @@ class Cli:
         return "Pagination disabled.\n" if rows == "0" else f"Pagination set to {rows} lines.\n"
 
     def _current(self) -> Session:
-        if not self._session:
+        if self._candidate is None:
             raise CliError("% Invalid input (not in a configuration session)")
-        return self.switch.session(self._session)
+        return self._candidate
 
 
 @dataclass(frozen=True)
