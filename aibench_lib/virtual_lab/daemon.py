@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aibench_lib.errors import LabError
-from aibench_lib.virtual_lab.holders import add_holder, clear_holders
+from aibench_lib.virtual_lab.holders import add_holder, clear_holders, start_time
 from aibench_lib.virtual_lab.state import State, StateDirectory
 
 __all__ = ["State", "down", "hold", "status", "up"]
@@ -33,22 +33,26 @@ def up(inventory: Path, state_dir: Path, network: str, holder_pid: int | None, s
         say: Told what takes long.
 
     Raises:
-        LabError: It does not start, or one is up on another network.
+        LabError: It does not start, one is up on another network, or the holder does not exist.
     """
-    state = status(state_dir)
-    if state is not None and (holder_pid is None or hold(state_dir, holder_pid)):
-        if state.network != network:
-            raise LabError(_HOST, f"it is up on network {state.network}, not {network}; take it down first")
-        return state
-    if state is not None:
-        _wait_for_end(state.pid)  # its last holder has just gone, and so is it about to
+    if holder_pid is not None and start_time(holder_pid) is None:
+        raise LabError(_HOST, f"process {holder_pid}, which it shall live for, does not exist")
     directory = StateDirectory(state_dir)
     directory.make()
-    clear_holders(directory)
-    if holder_pid is not None:
-        add_holder(directory, holder_pid)
-    _start(inventory, directory, network, say)
-    state = status(state_dir)
+    seen = status(state_dir)
+    with directory.deciding():  # of several that want a lab at once, one starts it
+        state = status(state_dir)
+        if state is None:
+            if seen is not None:
+                _wait_for_end(seen.pid)  # its last holder has just gone
+            clear_holders(directory)
+        elif state.network != network:
+            raise LabError(_HOST, f"it is up on network {state.network}, not {network}; take it down first")
+        if holder_pid is not None:
+            add_holder(directory, holder_pid)
+        if state is None:
+            _start(inventory, directory, network, say)
+    state = state or status(state_dir)
     if state is None:
         raise LabError(_HOST, f"it went down at once; see {state_dir / 'lab.log'}")
     return state

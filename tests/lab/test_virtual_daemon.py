@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,19 @@ def test_a_lab_ends_when_its_last_holder_is_killed(state, sleeper):
     ended(lab.pid)
     assert daemon.status(state) is None
     assert not any((state / name).exists() for name in (*SECRETS, "state.json"))
+
+
+def test_of_two_that_want_a_lab_at_once_one_starts_it(state):
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: up(state, "127.105"), range(2))
+    assert first == second
+
+
+def test_a_holder_must_exist(state, sleeper):
+    sleeper.kill()
+    sleeper.wait()
+    with pytest.raises(LabError, match=f"process {sleeper.pid}, which it shall live for, does not exist"):
+        up(state, "127.105", sleeper.pid)
 
 
 def test_a_killed_lab_is_not_believed_to_run(state):
