@@ -50,9 +50,8 @@ def _lab_up(options: argparse.Namespace) -> int:
     from aibench_lib.virtual_lab import daemon  # the other commands do without its imports
 
     state = daemon.up(options.inventory.resolve(), options.state.resolve(), options.network, None, print)
-    print(
-        f"virtual lab up on {state.network}.0.0/16, process {state.pid}; user admin, password in {options.state}/password"
-    )
+    print(f"virtual lab: up on {state.network}.0.0/16, process {state.pid}")
+    print(f"user admin, password in {options.state}/password")
     return 0
 
 

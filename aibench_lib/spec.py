@@ -13,7 +13,7 @@ from aibench_lib.errors import SpecError
 T = TypeVar("T")
 
 
-def load_yaml(path: Path) -> Any:
+def load_yaml(path: Path) -> Any:  # noqa: ANN401 - whatever YAML can hold
     """Return the content of a YAML file.
 
     Raises:

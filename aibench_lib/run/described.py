@@ -3,15 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from aibench_lib.platforms import load_platform
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, Profile
 from aibench_lib.units import GBPS
 
 
-def system_of(lab: Lab) -> dict[str, dict[str, str]]:
+def system_of(lab: Lab, simulation: Mapping[str, object]) -> dict[str, dict[str, str]]:
     """Return the fabric and its devices as the inventory declares them.
 
     Draft: Section 14, System Configuration Report.
+
+    Args:
+        lab: The lab.
+        simulation: What stands behind the wires of a simulated lab, empty for any other.
     """
     rates = Counter(link.bps for link in lab.topology.links)
     hosts = len(lab.topology.hosts)
@@ -21,9 +26,23 @@ def system_of(lab: Lab) -> dict[str, dict[str, str]]:
             "Link speeds": ", ".join(f"{count} x {bps / GBPS:g} Gb/s" for bps, count in sorted(rates.items())),
             "Lab": str(lab.kind),
         },
-        "Switches": {name: target.platform for name, target in sorted(lab.switches.items())},
+        "Switches": {name: load_platform(target.platform).title for name, target in sorted(lab.switches.items())},
         "Workers": {pool: f"{len(names)} ({names[0]} to {names[-1]})" for pool, names in lab.pools.items() if names},
+        **({"Simulation": {key: str(value) for key, value in simulation.items()}} if simulation else {}),
     }
+
+
+def workers_of(agents: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what the agents that took part said of themselves, each answer with the number of those that gave it."""
+    titles = {"nic": "NIC", "firmware": "NIC firmware", "transport": "Transport", "clock": "Clock", "version": "Agent"}
+    return {
+        title: ", ".join(f"{count} x {answer or 'not said'}" for answer, count in _answers(agents, name).items())
+        for name, title in titles.items()
+    }
+
+
+def _answers(agents: Mapping[str, Mapping[str, str]], name: str) -> Counter[str]:
+    return Counter(agent[name] for agent in agents.values())
 
 
 def workload_of(planned: Sequence[PlannedTest], profile: Profile) -> Mapping[str, str]:

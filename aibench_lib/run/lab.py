@@ -97,7 +97,7 @@ def lab_instance(state: Path | None) -> str:
 
 
 _HOST_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch", "worker")
-_LAB_KEYS = ("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload")
+_LAB_KEYS = ("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload", "simulation")
 
 
 def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.model import Deviation, LabKind
 from aibench_lib.run import guard, provenance
-from aibench_lib.run.described import system_of, workload_of
+from aibench_lib.run.described import system_of, workers_of, workload_of
 from aibench_lib.run.files import make_private_directory, write_json
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.plan import (
@@ -158,7 +158,7 @@ def _run_json(request: Request, run: str, lab: Lab, profile: Profile, planned: S
             "sample_interval_ns": profile.telemetry_interval_ns,
             "resolution": f"the observed queue is sampled every {interval_us:g} us on the lab's clock",
         },
-        "system": {**inventory.get("system", {}), **system_of(lab)},
+        "system": {**inventory.get("system", {}), **system_of(lab, inventory.get("simulation", {}))},
         "workload": {**inventory.get("workload", {}), **workload_of(planned, profile)},
     }
 
@@ -206,6 +206,9 @@ def _finish_run_json(
     run_dir: Path, events: Sequence[Mapping[str, Any]], done: int, anomalies: Sequence[Mapping[str, Any]]
 ) -> None:
     content = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    for event in events:
+        if event["event"] == "agents_described":
+            content["system"]["Workers"] |= workers_of(event["agents"])
     content["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     content["trials_done"] = done
     content["discarded"] = [

@@ -64,7 +64,8 @@ def run_setting(
         Collector.start(Config(subscriptions=subscriptions(lab, watched, profile)), run_dir) as collector,
         Coordinator([lab.workers[host] for host in sorted(hosts)]) as coordinator,
     ):
-        coordinator.describe()
+        _describe(coordinator, journal)
+        progress.begin()
         trial = _Trial(planned, setting, procedure, lab, profile, run_dir, collector, coordinator)
         for planned_trial in trials_of_setting(planned, setting, profile.seed):
             if planned_trial.id in progress.done:
@@ -72,6 +73,14 @@ def run_setting(
             discarded += _until_valid(trial, planned_trial, journal)
             progress.advance(planned_trial)
     return Outcome(done=len(progress.done), discarded=discarded, seconds=progress.seconds())
+
+
+def _describe(coordinator: Coordinator, journal: Journal) -> None:
+    """Write down which agents the run uses, once."""
+    agents = coordinator.describe()
+    if not any(event["event"] == "agents_described" for event in journal.events()):
+        fields = ("version", "lab", "transport", "clock", "nic", "firmware")
+        journal.append("agents_described", agents={a.host: {name: getattr(a, name) for name in fields} for a in agents})
 
 
 def check_sites(planned: PlannedTest, lab: Lab) -> None:
@@ -175,8 +184,12 @@ class _Progress:
         self._planned = planned
         self._setting = setting
         self._say = say
-        self._began = time.monotonic()
         self._work = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the clock run from now: what was started before the first trial says nothing of a trial's length."""
+        self._began = time.monotonic()
 
     def seconds(self) -> float:
         return time.monotonic() - self._began
@@ -187,8 +200,8 @@ class _Progress:
         self._work += _work(trial.point)
         if trial.number == self._planned.trials:
             self._say(
-                f"Test {self._planned.benchmark.id}  {shown(self._setting)}  {shown(trial.point)}  "
-                f"{self._planned.trials} trials  [{self._before}/{self._total}, {duration(self._left())} left]"
+                f"  {shown(trial.point)}: {self._planned.trials} trials  "
+                f"[{self._before} of {self._total}, {duration(self._left())} left]"
             )
 
     def _left(self) -> float:

@@ -22,7 +22,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] # ansible ships no types
+class ActionModule(ActionBase):
     """Apply a switch setting, or bring the switch back to what it was before the run."""
 
     TRANSFERS_FILES = False

@@ -10,7 +10,8 @@ name: aibench
 type: stdout
 short_description: Terminal output of a run
 description:
-  - Names each step once, then the hosts it changed. A failure is one line that says what is wrong, where, and what to do.
+  - Names each step once, then the hosts it changed. A failure is one line that says what is wrong, where, and what to
+    do.
   - With C(-v) the output is that of the default callback.
 extends_documentation_fragment:
   - default_callback
@@ -19,7 +20,7 @@ author: aibench
 """
 
 
-class CallbackModule(Default):  # type: ignore[misc] # ansible ships no types
+class CallbackModule(Default):
     """The default callback, with less of it."""
 
     CALLBACK_VERSION = 2.0

@@ -23,7 +23,7 @@ def test_a_misspelt_key_names_file_key_and_the_nearest_known_one():
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(SpecError, match="knobs.yml: a.threshold_bytes: missing"):
+    with pytest.raises(SpecError, match=r"knobs\.yml: a\.threshold_bytes: missing"):
         build(Knob, {"enabled": False}, "knobs.yml: a")
 
 

@@ -58,7 +58,8 @@ def _queue_depth(results: Results, plan: _Plan) -> Figure | None:
     if not chosen:
         return None
     with drawing("incast-queue", results.lab, 10, 5.6) as figure:
-        grid = figure.canvas.subplots(2, (len(chosen) + 1) // 2, sharex=True, sharey=True, squeeze=False)
+        rows = 1 if len(chosen) <= 2 else 2
+        grid = figure.canvas.subplots(rows, -(-len(chosen) // rows), sharex=True, sharey=True, squeeze=False)
         for axes, (threshold, trial, depth) in zip(grid.flat, chosen, strict=False):
             _depth(axes, plan.thresholds.index(threshold), threshold, trial, depth)
         grid[0, 0].set(xlim=(0, None), ylim=(0, None))
