@@ -87,8 +87,14 @@ class NotificationReader:
             for wanted, name, asked, there in zip(self._names, names, self._path.elem, elements, strict=False)
         )
 
-    def records(self, notification: gnmi_pb2.Notification) -> list[Record]:
+    def records(
+        self, notification: gnmi_pb2.Notification, updates: Iterable[gnmi_pb2.Update] | None = None
+    ) -> list[Record]:
         """Return one record a series that the notification has values of.
+
+        Args:
+            notification: What has come.
+            updates: Those of its updates that are about this subscription; by default all.
 
         Raises:
             ValueError: The notification has no timestamp, or a value or a tag that cannot be read.
@@ -98,7 +104,7 @@ class NotificationReader:
         found: dict[_Series, Fields] = {}
         prefix = notification.prefix
         places = self._places.setdefault(prefix.SerializeToString(), {})
-        for update in notification.update:
+        for update in notification.update if updates is None else updates:
             encoded = update.path.SerializeToString()
             place = places.get(encoded)
             if place is None:
@@ -116,7 +122,8 @@ class NotificationReader:
 
     def deleted(self, notification: gnmi_pb2.Notification) -> list[Mapping[str, str]]:
         """Return the tags, as far as they are known, of what the device says is gone."""
-        return [self._known_tags(list_keys((*notification.prefix.elem, *path.elem))) for path in notification.delete]
+        paths = [(*notification.prefix.elem, *path.elem) for path in notification.delete]
+        return [self._known_tags(list_keys(elements)) for elements in paths if self.is_about(elements)]
 
     def _place(self, names: tuple[str, ...], keys: Mapping[str, str]) -> _Place:
         identity = tuple(map(keys.get, self._sources))

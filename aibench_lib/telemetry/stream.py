@@ -6,7 +6,7 @@ samples after a trial's end are here, so is everything that was said before it.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -16,7 +16,7 @@ from pygnmi.spec.v080.gnmi_pb2_grpc import gNMIStub
 from aibench_lib.errors import LabError
 from aibench_lib.telemetry.ledger import Ledger
 from aibench_lib.telemetry.notifications import NotificationReader, device_path
-from aibench_lib.telemetry.progress import Line, Progress
+from aibench_lib.telemetry.progress import Line
 from aibench_lib.telemetry.subscription import Subscription
 
 _NO_PATH = gnmi_pb2.Path()
@@ -65,7 +65,9 @@ def subscribe_request(subscriptions: Sequence[Subscription]) -> gnmi_pb2.Subscri
         for subscription in subscriptions
     ]
     encoding = gnmi_pb2.Encoding.Value(subscriptions[0].encoding.upper())
-    wanted = gnmi_pb2.SubscriptionList(mode=gnmi_pb2.SubscriptionList.STREAM, encoding=encoding, subscription=entries)
+    wanted = gnmi_pb2.SubscriptionList(
+        mode=gnmi_pb2.SubscriptionList.STREAM, encoding=encoding, subscription=entries, allow_aggregation=True
+    )
     return gnmi_pb2.SubscribeRequest(subscribe=wanted)
 
 
@@ -84,8 +86,8 @@ class Stream:
         self._ledger = ledger
         self._stub = gNMIStub(channel)
         self._request = subscribe_request(self._subscriptions)
-        self._readers = [(NotificationReader(progress.subscription), progress) for progress in line.progresses]
-        self._routes: dict[tuple[bytes, bytes], list[tuple[NotificationReader, Progress]]] = {}
+        self._readers = [NotificationReader(subscription) for subscription in line.subscriptions]
+        self._routes: dict[tuple[bytes, bytes], list[int]] = {}
         self._closed = threading.Event()
         self._call: grpc.Call | None = None
         self._thread = threading.Thread(target=self._run, name=f"stream of {line.host}")
@@ -137,23 +139,41 @@ class Stream:
             self._ledger.synced(self._line)
             return
         notification = response.update
-        for reader, progress in self._route(notification):
+        for number, updates in self._parts(notification):
+            reader, progress = self._readers[number], self._line.progresses[number]
             try:
-                records = reader.records(notification)
+                records = reader.records(notification, updates)
             except ValueError as error:
                 self._ledger.unreadable(progress, notification.timestamp, str(error))
                 continue
             gone = reader.deleted(notification) if notification.delete else []
             self._ledger.received(progress, notification.timestamp, records, gone)
 
-    def _route(self, notification: gnmi_pb2.Notification) -> list[tuple[NotificationReader, Progress]]:
-        """Return the readers whose subscription a notification answers: all of its paths are of one subtree."""
-        first = notification.update[0].path if notification.update else next(iter(notification.delete), _NO_PATH)
-        key = (notification.prefix.SerializeToString(), first.SerializeToString())
-        if key not in self._routes:
-            elements = (*notification.prefix.elem, *first.elem)
-            self._routes[key] = [route for route in self._readers if route[0].is_about(elements)]
-        return self._routes[key]
+    def _parts(self, notification: gnmi_pb2.Notification) -> Iterable[tuple[int, Sequence[gnmi_pb2.Update] | None]]:
+        """Return which updates of a notification are for which reader; None stands for all of them.
+
+        Mostly the prefix tells. Where the switch has put answers to several subscriptions into one notification, the
+        path of each update does.
+        """
+        prefix = notification.prefix
+        encoded = prefix.SerializeToString()
+        numbers = self._readers_of(encoded, prefix, _NO_PATH)
+        if len(numbers) < 2:
+            return [(number, None) for number in numbers]
+        parts: dict[int, list[gnmi_pb2.Update]] = {}
+        for update in notification.update:
+            for number in self._readers_of(encoded, prefix, update.path):
+                parts.setdefault(number, []).append(update)
+        return parts.items() if parts else [(number, ()) for number in numbers]
+
+    def _readers_of(self, encoded: bytes, prefix: gnmi_pb2.Path, path: gnmi_pb2.Path) -> list[int]:
+        key = (encoded, path.SerializeToString())
+        numbers = self._routes.get(key)
+        if numbers is None:
+            elements = (*prefix.elem, *path.elem)
+            numbers = [number for number, reader in enumerate(self._readers) if reader.is_about(elements)]
+            self._routes[key] = numbers
+        return numbers
 
 
 def _requests(request: gnmi_pb2.SubscribeRequest, ended: threading.Event) -> Iterator[gnmi_pb2.SubscribeRequest]:

@@ -169,6 +169,36 @@ def test_a_log_of_congestion_that_has_nothing_to_say_does_not_hold_up_a_window(s
     assert ledger.window(T, T + 20 * US, 10).reasons == ()
 
 
+def test_answers_to_several_subscriptions_in_one_notification_are_told_apart(server, start):
+    server.initial[LANZ] = []
+    lanz = subscription(
+        server,
+        path=f"/{LANZ}",
+        tags={"interface": "interface-id", "queue": "traffic-class"},
+        leaves={"queue-length": "depth_bytes"},
+    )
+    ledger = start(subscription(server), lanz).ledger
+    assert server.requests[0].subscribe.allow_aggregation
+    message = gnmi_pb2.SubscribeResponse(update=gnmi_pb2.Notification(timestamp=T + 10 * US))
+    for path, value in (
+        (f"{queue('Ethernet33')}/transmit-octets", gnmi_pb2.TypedValue(uint_val=200)),
+        (f"/{LANZ}/interface-id", gnmi_pb2.TypedValue(string_val="Ethernet34")),
+        (f"/{LANZ}/queue-length", gnmi_pb2.TypedValue(uint_val=99)),
+        (f"{queue('Ethernet34')}/transmit-octets", gnmi_pb2.TypedValue(uint_val=300)),
+        (f"/{LANZ}/traffic-class", gnmi_pb2.TypedValue(uint_val=3)),
+    ):
+        message.update.update.add(path=gnmi_path_generator(path), val=value)
+    server.send(QUEUES, message)
+    window = ledger.window(T, T + 10 * US, 10)
+    assert window.reasons == ()
+    last = [row for row in window.tables["queue"].to_pylist() if row["time_ns"] == T + 10 * US]
+    assert [(row["interface"], row["transmit_bytes"], row["depth_bytes"]) for row in last] == [
+        ("Ethernet33", 200, None),
+        ("Ethernet34", 300, None),
+        ("Ethernet34", None, 99),
+    ]
+
+
 def test_records_of_congestion_before_the_end_are_in_the_window_without_being_waited_for(server, start):
     server.initial[LANZ] = []
     lanz = subscription(
