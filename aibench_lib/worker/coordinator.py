@@ -136,7 +136,7 @@ class Coordinator:
         senders = _senders(load, {host: reply.endpoints for host, reply in prepared.items()})
         connected = self._ask(
             "Connect",
-            {host: agent_pb2.ConnectRequest(trial=trial, senders=senders[host]) for host in load.transfers},
+            {host: agent_pb2.ConnectRequest(trial=trial, senders=endpoints) for host, endpoints in senders.items()},
         )
         t0_ns = max(reply.now_ns for reply in (*prepared.values(), *connected.values())) + lead_ns
         run = agent_pb2.RunRequest(trial=trial, t0_ns=t0_ns, participants=len(load.transfers), timeout_ns=timeout_ns)
