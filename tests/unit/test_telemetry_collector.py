@@ -12,7 +12,7 @@ import pytest
 from gnmi_server import US, T, leaf_server, short, steady, subscription
 
 from aibench_lib.errors import LabError
-from aibench_lib.telemetry.config import Config
+from aibench_lib.telemetry.config import Config, Influx
 from aibench_lib.telemetry.control import Collector
 
 
@@ -133,3 +133,16 @@ def test_a_start_that_fails_ends_the_process_and_names_the_switch(server, tmp_pa
     assert caught.value.host == "leaf1"
     with pytest.raises(LabError, match="no telemetry collector was started"):
         Collector.attach(tmp_path)
+
+
+def test_a_dead_database_loses_nothing_locally_and_is_said_once(server, tmp_path):
+    dead = Influx(url="http://127.0.0.1:1", token="t0ken", organisation="lab", bucket="aibench")
+    with Collector.start(Config(subscriptions=[subscription(server)], influx=dead), tmp_path) as collector:
+        steady(server, 20)
+        assert collector.window(T, T + 20 * US, 10).reasons == ()
+        summary = collector.stop()
+    assert pq.read_table(tmp_path / "telemetry" / "queue-000000.parquet").num_rows == summary.rows["queue"] == 6
+    (warning,) = summary.warnings
+    assert "http://127.0.0.1:1: does not answer" in warning
+    assert "6 lines were not copied to InfluxDB" in warning
+    assert summary.influx_lines == 0
