@@ -44,7 +44,7 @@ def scalar(value: gnmi_pb2.TypedValue) -> object:
     if kind in _PLAIN:
         return getattr(value, kind)
     if kind in _JSON:
-        return json.loads(getattr(value, kind))
+        return _json(getattr(value, kind))
     if kind == "decimal_val":
         return _decimal(value.decimal_val.digits, value.decimal_val.precision)
     if kind == "leaflist_val":
@@ -54,6 +54,13 @@ def scalar(value: gnmi_pb2.TypedValue) -> object:
 
 _PLAIN = frozenset({"int_val", "double_val", "float_val", "bool_val", "string_val", "ascii_val"})
 _JSON = frozenset({"json_ietf_val", "json_val"})
+
+
+def _json(text: bytes) -> object:
+    """Return the value of a JSON text; a plain string, as which numbers of 64 bits come, is not worth a parser."""
+    if text[:1] == b'"' and text[1:-1].isalnum() and text[-1:] == b'"':
+        return text[1:-1].decode()
+    return json.loads(text)
 
 
 def _decimal(digits: int, precision: int) -> int | float:

@@ -163,6 +163,18 @@ def test_a_decimal_a_double_and_a_list_keep_their_values():
     assert scalar(gnmi_pb2.TypedValue(leaflist_val=gnmi_pb2.ScalarArray(element=elements))) == [1, "b"]
 
 
+@given(st.one_of(st.text(), st.integers(), st.booleans(), st.none()))
+def test_json_means_what_a_json_parser_says(value):
+    text = json.dumps(value).encode()
+    assert scalar(gnmi_pb2.TypedValue(json_ietf_val=text)) == value
+
+
+@pytest.mark.parametrize("text", [b"", b'"', b'"1', b'1"', b"{", b'"1""'])
+def test_broken_json_cannot_be_read(text):
+    with pytest.raises(ValueError):
+        scalar(gnmi_pb2.TypedValue(json_ietf_val=text))
+
+
 @given(st.integers(-(1 << 63), (1 << 63) - 1))
 def test_a_64_bit_number_survives_as_text_and_as_number(number):
     assert as_integer(str(number)) == as_integer(number) == number
