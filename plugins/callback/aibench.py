@@ -19,6 +19,9 @@ extends_documentation_fragment:
 author: aibench
 """
 
+_LONG = ("aibench_lab", "aibench_trials", "aibench_report")
+"""Steps whose name must stand there while they work."""
+
 
 class CallbackModule(Default):
     """The default callback, with less of it."""
@@ -29,8 +32,10 @@ class CallbackModule(Default):
 
     def __init__(self) -> None:
         super().__init__()
+        self._headline: str | None = None
         self._changed: list[str] = []
         self._failed: dict[str, list[str]] = {}
+        self._once = False
 
     @property
     def _terse(self) -> bool:
@@ -53,28 +58,42 @@ class CallbackModule(Default):
             super().v2_playbook_on_task_start(task, is_conditional)
             return
         self._tell_results()
-        if task.action.startswith("aibench_"):
-            self._display.display(task.name or task.action, color=constants.COLOR_HIGHLIGHT)
+        self._last_task_banner = task._uuid
+        self._once = bool(task.run_once)  # done for the whole run: the host it was done on says nothing
+        self._headline = task.name if task.action.startswith("aibench_") else None
+        if task.action in _LONG and not task.check_mode:
+            self._tell_headline()
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Remember a host that was changed."""
+        """Remember a host that was changed, and say what the step has to say."""
         if not self._terse:
             super().v2_runner_on_ok(result)
-        elif result.result.get("changed"):
+            return
+        if result.result.get("changed"):
             self._changed.append(result.host.get_name())
+        if result.task.action.startswith("aibench_"):
+            for line in result.result.get("msg") or ():
+                self._tell_headline()
+                self._display.display(f"  {line}")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Remember why a host failed."""
         if not self._terse:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        message = " ".join(str(result.result.get("msg", "failed without a message")).split(" "))
+        message = str(result.result.get("msg", "failed without a message"))
         self._failed.setdefault(message, []).append(result.host.get_name())
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Say nothing of what was skipped."""
         if not self._terse:
             super().v2_runner_on_skipped(result)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        """Show a difference below the name of its step."""
+        if self._terse and result.result.get("diff"):
+            self._tell_headline()
+        super().v2_on_file_diff(result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Tell the last step's results."""
@@ -83,10 +102,17 @@ class CallbackModule(Default):
             return
         self._tell_results()
 
+    def _tell_headline(self) -> None:
+        if self._headline is not None:
+            self._display.display(self._headline, color=constants.COLOR_HIGHLIGHT)
+            self._headline = None
+
     def _tell_results(self) -> None:
-        if self._changed:
-            self._display.display(f"  changed: {', '.join(self._changed)}", color=constants.COLOR_CHANGED)
+        if self._changed or self._failed:
+            self._tell_headline()
+        if self._changed and not self._once:
+            self._display.display(f"  changed: {', '.join(sorted(self._changed))}", color=constants.COLOR_CHANGED)
         for message, hosts in self._failed.items():
-            where = "" if any(message.startswith(f"{host}:") for host in hosts) else f"{', '.join(hosts)}: "
+            where = "" if any(message.startswith(f"{host}:") for host in hosts) else f"{', '.join(sorted(hosts))}: "
             self._display.display(f"  failed: {where}{message}", color=constants.COLOR_ERROR, stderr=True)
         self._changed, self._failed = [], {}
