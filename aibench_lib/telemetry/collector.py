@@ -19,7 +19,8 @@ import pyarrow as pa
 from aibench_lib.errors import AibenchError, LabError
 from aibench_lib.spec import build
 from aibench_lib.telemetry.config import Influx
-from aibench_lib.telemetry.control import SUMMARY_FILE, Summary, write_whole
+from aibench_lib.telemetry.control import SUMMARY_FILE, Summary
+from aibench_lib.telemetry.files import write_whole
 from aibench_lib.telemetry.ledger import Ledger
 from aibench_lib.telemetry.stream import Stream, open_channel
 from aibench_lib.telemetry.subscription import Subscription
@@ -75,14 +76,16 @@ class Collection:
                 self.ledger.write()
                 if self._writer:
                     self._writer.close()
-                self._summary = Summary(
+                summary = Summary(
                     messages=self.ledger.messages(),
                     rows=self.ledger.rows(),
                     outages=self.ledger.outages(),
                     influx_lines=self._writer.written_lines if self._writer else 0,
                     warnings=self._writer.warnings() if self._writer else [],
                 )
-                write_whole(self._folder / SUMMARY_FILE, json.dumps(asdict(self._summary)).encode())
+                text = json.dumps(asdict(summary)).encode()
+                write_whole(self._folder / SUMMARY_FILE, lambda file: file.write(text))
+                self._summary = summary
             return self._summary
 
 
@@ -153,19 +156,19 @@ def _accept(listener: Listener, collection: Collection, stopped: threading.Event
 
 
 def _serve(connection: Connection, collection: Collection, stopped: threading.Event) -> None:
-    """Answer one client's requests until it hangs up or stops the collector."""
+    """Answer a client's one request; it may have gone meanwhile."""
+    reply: dict[str, Any] = {}
     with connection, contextlib.suppress(EOFError, OSError):
-        while not stopped.is_set():
-            request = json.loads(connection.recv_bytes())
-            try:
-                reply, tables = _answer(request, collection)
-            except LabError as error:
-                reply, tables = _error(error), []
-            connection.send_bytes(json.dumps(reply).encode())
-            for table in tables:
-                connection.send_bytes(_table_bytes(table))
-            if "summary" in reply:
-                stopped.set()
+        request = json.loads(connection.recv_bytes())
+        try:
+            reply, tables = _answer(request, collection)
+        except LabError as error:
+            reply, tables = _error(error), []
+        connection.send_bytes(json.dumps(reply).encode())
+        for table in tables:
+            connection.send_bytes(_table_bytes(table))
+    if "summary" in reply:
+        stopped.set()
 
 
 def _answer(request: Mapping[str, Any], collection: Collection) -> tuple[dict[str, Any], list[pa.Table]]:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from aibench_lib.errors import LabError
 from aibench_lib.telemetry.config import Config
+from aibench_lib.telemetry.files import write_whole
 from aibench_lib.telemetry.ledger import Window
 
 __all__ = ["Collector", "Config", "Summary", "Window"]
@@ -56,12 +57,9 @@ class Collector:
 
     def __init__(self, run_dir: Path, socket: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         self._folder = run_dir / FOLDER
+        self._socket = socket
         self._process = process
         self._summary: Summary | None = None
-        try:
-            self._connection = Client(str(socket), family="AF_UNIX")
-        except OSError:
-            self._summary = self._last_words()
 
     @classmethod
     def start(cls, config: Config, run_dir: Path, *, owner_pid: int | None = None, start_seconds: float = 30.0) -> Self:
@@ -97,12 +95,13 @@ class Collector:
             )
         try:
             _give_orders(process, orders, folder)
+            address = json.dumps({"socket": str(socket), "pid": process.pid}).encode()
+            write_whole(folder / ADDRESS_FILE, lambda file: file.write(address))
         except BaseException:
             process.kill()
             process.wait()
             shutil.rmtree(socket.parent)
             raise
-        write_whole(folder / ADDRESS_FILE, json.dumps({"socket": str(socket), "pid": process.pid}).encode())
         return cls(run_dir, socket, process)
 
     @classmethod
@@ -110,7 +109,7 @@ class Collector:
         """Return the collector that another process has started for a run; it may have ended since.
 
         Raises:
-            LabError: None was started, or it died.
+            LabError: None was started.
         """
         path = run_dir / FOLDER / ADDRESS_FILE
         try:
@@ -139,13 +138,12 @@ class Collector:
         Raises:
             LabError: The disk is full (ask again when there is space: nothing is lost), or the collector has ended.
         """
-        if self._summary is not None:
-            raise LabError("controller", "the telemetry collector has been stopped; start one anew")
         request = {"request": "window", "begin_ns": begin_ns, "end_ns": end_ns, "timeout_seconds": timeout_seconds}
         try:
-            reply, tables = self._exchange(request, timeout_seconds)
+            reply, tables = self._ask(request, timeout_seconds)
         except (EOFError, OSError) as error:
-            raise LabError("controller", self._died()) from error
+            self._summary = self._last_words()
+            raise LabError("controller", "the telemetry collector has been stopped; start one anew") from error
         return Window(dict(zip(reply["measurements"], tables, strict=True)), tuple(reply["reasons"]))
 
     def stop(self) -> Summary:
@@ -157,27 +155,24 @@ class Collector:
         """
         if self._summary is None:
             try:
-                reply, _ = self._exchange({"request": "stop"}, 0.0)
+                reply, _ = self._ask({"request": "stop"}, 0.0)
                 self._summary = Summary(**reply["summary"])
             except (EOFError, OSError):
-                self._hang_up()
                 self._summary = self._last_words()
-            self._hang_up()
+            if self._process is not None:
+                self._process.wait()
         return self._summary
 
-    def _hang_up(self) -> None:
-        self._connection.close()
-        if self._process is not None:
-            self._process.wait()
-
-    def _exchange(self, request: Mapping[str, Any], allowed_seconds: float) -> tuple[dict[str, Any], list[pa.Table]]:
-        self._connection.send_bytes(json.dumps(request).encode())
-        if not self._connection.poll(allowed_seconds + _ANSWER_SECONDS):
-            raise LabError("controller", f"the telemetry collector does not answer; see {self._folder / LOG_FILE}")
-        reply = json.loads(self._connection.recv_bytes())
-        if "error" in reply:
-            raise LabError(**reply["error"])
-        return reply, [_read_table(self._connection.recv_bytes()) for _ in reply.get("measurements", ())]
+    def _ask(self, request: Mapping[str, Any], allowed_seconds: float) -> tuple[dict[str, Any], list[pa.Table]]:
+        """Return the answer to a request, on a connection of its own: Ctrl-C may cut one short."""
+        with Client(str(self._socket), family="AF_UNIX") as connection:
+            connection.send_bytes(json.dumps(request).encode())
+            if not connection.poll(allowed_seconds + _ANSWER_SECONDS):
+                raise LabError("controller", f"the telemetry collector does not answer; see {self._folder / LOG_FILE}")
+            reply = json.loads(connection.recv_bytes())
+            if "error" in reply:
+                raise LabError(**reply["error"])
+            return reply, [_read_table(connection.recv_bytes()) for _ in reply.get("measurements", ())]
 
     def _last_words(self) -> Summary:
         """Return what a collector that has ended left behind.
@@ -188,17 +183,9 @@ class Collector:
         try:
             return Summary(**json.loads((self._folder / SUMMARY_FILE).read_bytes()))
         except OSError as error:
-            raise LabError("controller", self._died()) from error
-
-    def _died(self) -> str:
-        return f"the telemetry collector died; see {self._folder / LOG_FILE}"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+            if self._process is not None:
+                self._process.wait()
+            raise LabError("controller", f"the telemetry collector died; see {self._folder / LOG_FILE}") from error
 
 
 def _give_orders(process: subprocess.Popen[bytes], orders: Mapping[str, Any], folder: Path) -> None:

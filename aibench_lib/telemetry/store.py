@@ -1,6 +1,5 @@
 """Keep records as columns: those a window may need in memory, all of them as Parquet segments in the run's folder."""
 
-import os
 from array import array
 from collections.abc import Collection
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aibench_lib.errors import LabError
 from aibench_lib.model import Record
+from aibench_lib.telemetry.files import write_whole
 from aibench_lib.telemetry.measurements import FIELDS, TAGS, schema
 from aibench_lib.telemetry.windows import cut
 
@@ -61,7 +60,8 @@ class MeasurementStore:
         self._unwritten = pa.concat_tables([self._unwritten, fresh])
         written = self._unwritten
         if written.num_rows:
-            write_segment(written, self._folder / f"{self.measurement}-{self._next_segment:06d}.parquet")
+            path = self._folder / f"{self.measurement}-{self._next_segment:06d}.parquet"
+            write_whole(path, lambda file: pq.write_table(written, file, compression="zstd"))
             self._next_segment += 1
             self._unwritten = self._schema.empty_table()
         return written
@@ -93,20 +93,3 @@ class MeasurementStore:
         for column in self._columns.values():
             column.clear()
         return table
-
-
-def write_segment(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file so that it is there whole or not at all.
-
-    Raises:
-        LabError: It cannot be written, because the disk is full for one.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise LabError("controller", f"{path}: {reason}; free space or set results_dir") from error

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -54,6 +55,14 @@ def test_another_process_can_ask_and_stop(server, started, tmp_path):
     assert other.window(T, T + 20 * US, 10).reasons == ()
     assert other.stop().rows["queue"] == 6
     assert started.stop().rows["queue"] == 6
+
+
+def test_a_collector_can_be_stopped_while_a_window_waits(started):
+    with ThreadPoolExecutor(1) as pool:
+        window = pool.submit(started.window, T, T + 1_000 * US, 20)
+        assert started.stop().rows["queue"] == 2
+        with pytest.raises(LabError, match="has been stopped"):
+            window.result()
 
 
 def test_a_run_without_collector_says_so(tmp_path):
