@@ -116,7 +116,11 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
     groups = {name: [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
     names = {*groups.get("switches", ()), *groups.get("workers", ())}
     hostvars = variables["hostvars"]
-    hosts = {name: {key: hostvars[name][key] for key in _HOST_KEYS if key in hostvars[name]} for name in names}
+    hosts = {name: _of_host(hostvars[name]) for name in names}
     found = {key: variables[key] for key in _LAB_KEYS if key in variables}
     plain: dict[str, Any] = json.loads(json.dumps({**found, "groups": groups, "hosts": hosts}))
     return {**plain, "lab_instance": lab_instance(state)}
+
+
+def _of_host(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: variables[key] for key in _HOST_KEYS if key in variables}

@@ -63,7 +63,7 @@ def plan(target: Observed, wanted: gnmi_pb2.SubscriptionList, is_up: Callable[[P
         RequestError: A path that the switch does not have, a mode that the path does not have, or an interval that
             is no multiple of the shortest.
     """
-    subscription = Subscription()
+    subscription = Subscription(aggregates=wanted.allow_aggregation)
     once = wanted.mode == gnmi_pb2.SubscriptionList.ONCE
     for item in wanted.subscription:
         path = from_proto(wanted.prefix, item.path)
@@ -86,7 +86,7 @@ def _add(
     encoding: int,
     is_up: Callable[[Port], bool],
 ) -> None:
-    encoder = Encoder(entry, encoding)
+    encoder = Encoder(entry, encoding, absolute=subscription.aggregates)
     if entry.container.subject is Subject.OPERATION:
         subscription.on_change.append(OnChange(entry, encoder, is_up))
         return

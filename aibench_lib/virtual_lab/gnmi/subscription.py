@@ -11,7 +11,7 @@ from pygnmi.spec.v080 import gnmi_pb2
 
 from aibench_lib.model import Port
 from aibench_lib.virtual_lab.gnmi import values as typed
-from aibench_lib.virtual_lab.gnmi.paths import to_proto
+from aibench_lib.virtual_lab.gnmi.paths import Elements, to_proto
 from aibench_lib.virtual_lab.history import History, Integers, Rows, Snapshot, Table
 from aibench_lib.virtual_lab.observed import Entry, Subject
 from aibench_lib.virtual_lab.world import Demand, next_multiple
@@ -30,12 +30,19 @@ Timed = tuple[int, bytes]
 
 
 class Encoder:
-    """Makes one entry's messages; the message for each set of leaves is built once and then refilled."""
+    """Makes one entry's messages; the message for each set of leaves is built once and then refilled.
 
-    def __init__(self, entry: Entry, encoding: int) -> None:
+    Args:
+        entry: What the messages are about.
+        encoding: Of the values.
+        absolute: Whether each update has its whole path, instead of a prefix that all of a message share.
+    """
+
+    def __init__(self, entry: Entry, encoding: int, *, absolute: bool = False) -> None:
         self._entry = entry
         self._encoding = encoding
-        self._prefix = to_proto(entry.path)
+        self._before: Elements = entry.path if absolute else ()
+        self._prefix = None if absolute else to_proto(entry.path)
         self._messages: dict[int, gnmi_pb2.SubscribeResponse] = {}
 
     def encode(self, time_ns: int, row: Sequence[int | str], mask: int) -> bytes:
@@ -53,7 +60,7 @@ class Encoder:
 
     def _build(self, mask: int) -> gnmi_pb2.SubscribeResponse:
         leaves = [leaf for bit, leaf in enumerate(self._entry.leaves) if mask >> bit & 1]
-        updates = [gnmi_pb2.Update(path=to_proto(((leaf, ()),))) for leaf in leaves]
+        updates = [gnmi_pb2.Update(path=to_proto((*self._before, (leaf, ())))) for leaf in leaves]
         return gnmi_pb2.SubscribeResponse(update=gnmi_pb2.Notification(prefix=self._prefix, update=updates))
 
 
@@ -184,6 +191,8 @@ class Subscription:
     sampled: list[Sampled] = field(default_factory=list)
     congestion: list[Congestion] = field(default_factory=list)
     on_change: list[OnChange] = field(default_factory=list)
+    aggregates: bool = False
+    """Whether samples of one time may share a notification (allow_aggregation); their updates have absolute paths."""
     batches: "asyncio.Queue[list[bytes] | None]" = field(default_factory=lambda: asyncio.Queue(_BACKLOG + 1))
 
     def current(self, rows: Rows, snapshot: Snapshot) -> list[bytes]:
@@ -209,16 +218,37 @@ class Subscription:
 
     def of_trial(self, history: History) -> list[bytes]:
         """Return a trial's messages in the order of time, the last of each entry at or after the trial's end."""
-        timed: list[Timed] = []
+        samples: list[Timed] = []
+        records: list[Timed] = []
         end_ns = history.end_ns
         for entry in self.sampled:
-            timed += entry.samples(history)
-            timed.append(entry.full(history.rows, history.after, next_multiple(end_ns, entry.interval_ns)))
-        for records in self.congestion:
-            timed += records.samples(history)
-            timed += records.full(next_multiple(end_ns, records.interval_ns))
+            samples += entry.samples(history)
+            samples.append(entry.full(history.rows, history.after, next_multiple(end_ns, entry.interval_ns)))
+        for congestion in self.congestion:
+            records += congestion.samples(history)
+            records += congestion.full(next_multiple(end_ns, congestion.interval_ns))
+        timed = _aggregated(samples, records) if self.aggregates else samples + records
         timed.sort(key=lambda pair: pair[0])
         return [message for _, message in timed]
+
+
+def _aggregated(samples: Sequence[Timed], records: Sequence[Timed]) -> list[Timed]:
+    """Return one message a time, but never two congestion records in one: they have the same paths.
+
+    Serialised messages that stand one behind the other are read as one message with the updates of all.
+    """
+    together: dict[int, list[bytes]] = {}
+    for time_ns, message in samples:
+        together.setdefault(time_ns, []).append(message)
+    alone: list[Timed] = []
+    times_of_records = set()
+    for time_ns, message in records:
+        if time_ns in times_of_records:
+            alone.append((time_ns, message))
+        else:
+            times_of_records.add(time_ns)
+            together.setdefault(time_ns, []).append(message)
+    return [(time_ns, b"".join(messages)) for time_ns, messages in together.items()] + alone
 
 
 def demand(subscriptions: Sequence[Subscription], priorities: frozenset[int]) -> Demand:
