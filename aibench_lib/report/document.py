@@ -7,13 +7,13 @@ from typing import Any
 import jinja2
 
 from aibench_lib.catalogue import benchmark
+from aibench_lib.files import write_whole
 from aibench_lib.model import Value
 from aibench_lib.report import sections
 from aibench_lib.report.health import health_table
 from aibench_lib.report.kpi_tables import OBSERVATION_POINTS, summarise
 from aibench_lib.report.numbers import decimals, number
 from aibench_lib.report.results import Results, lab_sentence, read_results
-from aibench_lib.run.files import write_whole
 
 _TEMPLATES = Path(__file__).parents[2] / "templates" / "report"
 _GLANCE = (

@@ -10,11 +10,11 @@ from typing import Any
 
 from aibench_lib import DRAFT
 from aibench_lib.errors import LabError, SpecError
+from aibench_lib.files import make_private_directory, write_json
 from aibench_lib.journal import Journal
 from aibench_lib.model import Deviation, LabKind
 from aibench_lib.run import guard, provenance
 from aibench_lib.run.described import system_of, workers_of, workload_of
-from aibench_lib.run.files import make_private_directory, write_json
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.plan import (
     PlannedTest,

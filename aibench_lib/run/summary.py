@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aibench_lib import stats
+from aibench_lib.files import write_json, write_whole
 from aibench_lib.model import LabKind, Value
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Distribution, Quantity, defined
-from aibench_lib.run.files import write_json, write_whole
 
 UNDEFINED = "n/a"
 

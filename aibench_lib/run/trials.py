@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aibench_lib.errors import LabError, TrialError
+from aibench_lib.files import write_whole
 from aibench_lib.journal import Journal
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Observation, Point, Procedure
-from aibench_lib.run.files import write_whole
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, duration, shown, trials_of_setting
 from aibench_lib.run.subscriptions import subscriptions

@@ -2,12 +2,12 @@
 
 import difflib
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aibench_lib.errors import LabError, SpecError
+from aibench_lib.files import make_private_directory, write_whole
 from aibench_lib.journal import Journal
 from aibench_lib.platforms import Transport, load_platform
 from aibench_lib.switch.session import Switch
@@ -72,19 +72,5 @@ def keep_difference(lines: Sequence[str], host: str, run_dir: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, and survives a crash once this returns."""
-    new = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise LabError("controller", f"cannot write {path}: {error.strerror}; free or repair the disk") from error
+    make_private_directory(path.parent)
+    write_whole(path, lambda file: file.write(text.encode()))

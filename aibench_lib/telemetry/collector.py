@@ -17,10 +17,10 @@ import grpc
 import pyarrow as pa
 
 from aibench_lib.errors import AibenchError, LabError
+from aibench_lib.files import write_whole
 from aibench_lib.spec import build
 from aibench_lib.telemetry.config import Influx
 from aibench_lib.telemetry.control import SUMMARY_FILE, Summary
-from aibench_lib.telemetry.files import write_whole
 from aibench_lib.telemetry.ledger import Ledger
 from aibench_lib.telemetry.stream import Stream, open_channel
 from aibench_lib.telemetry.subscription import Subscription

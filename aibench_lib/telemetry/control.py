@@ -20,8 +20,8 @@ from typing import Any, Self
 import pyarrow as pa
 
 from aibench_lib.errors import LabError
+from aibench_lib.files import write_whole
 from aibench_lib.telemetry.config import Config
-from aibench_lib.telemetry.files import write_whole
 from aibench_lib.telemetry.ledger import Window
 
 __all__ = ["Collector", "Config", "Summary", "Window"]

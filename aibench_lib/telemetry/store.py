@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aibench_lib.files import write_whole
 from aibench_lib.model import Record
-from aibench_lib.telemetry.files import write_whole
 from aibench_lib.telemetry.measurements import FIELDS, TAGS, schema
 from aibench_lib.telemetry.windows import cut
 
@@ -61,7 +61,7 @@ class MeasurementStore:
         written = self._unwritten
         if written.num_rows:
             path = self._folder / f"{self.measurement}-{self._next_segment:06d}.parquet"
-            write_whole(path, lambda file: pq.write_table(written, file, compression="zstd"))
+            write_whole(path, lambda file: pq.write_table(written, file, compression="zstd"), durable=False)
             self._next_segment += 1
             self._unwritten = self._schema.empty_table()
         return written

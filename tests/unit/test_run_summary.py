@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from aibench_lib.errors import LabError
+from aibench_lib.files import write_whole
 from aibench_lib.model import LabKind
-from aibench_lib.run.files import write_whole
 from aibench_lib.run.summary import summarise, write_values
 
 COLUMNS = "run,test,setting,point,kpi,statistic,value,unit,ci_low,ci_high,n,observation_point,lab"
