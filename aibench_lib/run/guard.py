@@ -13,7 +13,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -141,21 +141,21 @@ def _restore(config: Mapping[str, Any], voice: int | None) -> None:
     waiting = set(transaction.unrestored(journal))
     targets = [Target(**target) for target in config["targets"] if target["host"] in waiting]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        outcomes = list(pool.map(lambda target: _restore_one(target, journal, run_dir), targets))
-    failed = [line for line in outcomes if line is not None]
-    names = ", ".join(target.host for target in targets)
-    if failed:
-        line = f"aibench: run {run_dir.name} was stopped; NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml"
-    else:
-        journal.append("run_closed", status="interrupted")
-        line = f"aibench: run {run_dir.name} was stopped; restored {names or 'nothing, no switch was changed'}"
+        outcomes = list(pool.map(lambda target: _why_not(transaction.restore, target, journal, run_dir), targets))
+    failed = [reason for reason in outcomes if reason is not None]
+    if not failed:
+        reason = _why_not(journal.append, "run_closed", status="interrupted")
+        failed = [reason] if reason else []
+    names = ", ".join(target.host for target in targets) or "nothing, no switch was changed"
+    what = f"NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml" if failed else f"restored {names}"
     if voice is not None:
-        os.write(voice, f"\n{line}\n".encode())
+        os.write(voice, f"\naibench: run {run_dir.name} was stopped; {what}\n".encode())
 
 
-def _restore_one(target: Target, journal: Journal, run_dir: Path) -> str | None:
+def _why_not(do: Callable[..., object], *arguments: object, **fields: object) -> str | None:
+    """Do something; return the reason if it cannot be done."""
     try:
-        transaction.restore(target, journal, run_dir)
+        do(*arguments, **fields)
     except AibenchError as error:
         return str(error)
     return None

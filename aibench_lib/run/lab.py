@@ -10,6 +10,7 @@ from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind, Topology
 from aibench_lib.spec import build
 from aibench_lib.switch.target import Target, parse_target
+from aibench_lib.telemetry.config import Influx
 from aibench_lib.topology import parse_topology
 from aibench_lib.worker.agents import Agent
 
@@ -28,6 +29,8 @@ class Lab:
     workers: Mapping[str, Agent]
     pools: Mapping[str, Sequence[str]]
     """``prefill`` and ``decode``: worker names in inventory order."""
+    influx: Influx | None = None
+    """The database that gets a copy of the telemetry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,18 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
         switches={name: parse_target(name, hosts[name]) for name in groups.get("switches", ())},
         workers={name: _agent(name, hosts[name]) for name in groups.get("workers", ())},
         pools={pool: tuple(groups.get(pool, ())) for pool in ("prefill", "decode")},
+        influx=_influx(inventory),
     )
+
+
+def _influx(inventory: Mapping[str, Any]) -> Influx | None:
+    if not inventory.get("influxdb_url"):
+        return None
+    for key in _INFLUX_KEYS:
+        if not inventory.get(key):
+            raise SpecError(f"inventory: {key}: missing; it is needed with influxdb_url")
+    url, token, organisation, bucket = (str(inventory[key]) for key in _INFLUX_KEYS)
+    return Influx(url=url, token=token, organisation=organisation, bucket=bucket)
 
 
 def _agent(name: str, variables: Mapping[str, Any]) -> Agent:
@@ -97,7 +111,11 @@ def lab_instance(state: Path | None) -> str:
 
 
 _HOST_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch", "worker")
-_LAB_KEYS = ("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload", "simulation")
+_INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
+_LAB_KEYS = (
+    *("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload", "simulation"),
+    *_INFLUX_KEYS,
+)
 
 
 def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str, Any]:

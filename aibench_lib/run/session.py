@@ -176,7 +176,7 @@ def _deviations(planned: Sequence[PlannedTest], lab: Lab) -> list[Deviation]:
     return found
 
 
-def close_run(run_dir: Path, anomalies: Sequence[Mapping[str, Any]] = ()) -> str:
+def close_run(run_dir: Path) -> str:
     """Write the run's values, close its journal and end its guard; return the run's status.
 
     A run with a switch that could not be restored stays open: its guard ends, and the next run or
@@ -194,17 +194,17 @@ def close_run(run_dir: Path, anomalies: Sequence[Mapping[str, Any]] = ()) -> str
     status = "not_restored" if changed else "complete" if complete else "partial"
     try:
         write_values(summarise(opened["run"], LabKind(opened["lab"]), done, run_dir / "samples"), run_dir)
-        _finish_run_json(run_dir, events, len(done), anomalies)
+        _finish_run_json(run_dir, events, len(done))
     finally:
-        if not changed:
-            journal.append("run_closed", status=status)
-        guard.stop(opened["guard"])
+        try:
+            if not changed:
+                journal.append("run_closed", status=status)
+        finally:
+            guard.stop(opened["guard"])
     return status
 
 
-def _finish_run_json(
-    run_dir: Path, events: Sequence[Mapping[str, Any]], done: int, anomalies: Sequence[Mapping[str, Any]]
-) -> None:
+def _finish_run_json(run_dir: Path, events: Sequence[Mapping[str, Any]], done: int) -> None:
     content = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
     for event in events:
         if event["event"] == "agents_described":
@@ -229,5 +229,5 @@ def _finish_run_json(
         for event in events
         if event["event"] == "change_intended"
     }
-    content["anomalies"] = [*content["anomalies"], *anomalies]
+    content["anomalies"] = [{"text": event["text"], "where": {}} for event in events if event["event"] == "anomaly"]
     write_json(run_dir / "run.json", content)

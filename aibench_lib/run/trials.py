@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 from aibench_lib.errors import LabError, TrialError
 from aibench_lib.files import write_whole
 from aibench_lib.journal import Journal
+from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Observation, Point, Procedure
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, duration, shown, trials_of_setting
 from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.telemetry import frames
-from aibench_lib.telemetry.control import Collector, Config
+from aibench_lib.telemetry.config import Config
+from aibench_lib.telemetry.control import Collector
 from aibench_lib.worker.coordinator import Coordinator, TrialSamples
 
 ATTEMPTS = 3
@@ -61,7 +63,7 @@ def run_setting(
     hosts = {host for site in sites for host in (*site.senders, *site.receivers)}
     watched = tuple(sorted({site.queue for site in sites}))
     with (
-        Collector.start(Config(subscriptions=subscriptions(lab, watched, profile)), run_dir) as collector,
+        Collector.start(_collected(lab, watched, profile), run_dir) as collector,
         Coordinator([lab.workers[host] for host in sorted(hosts)]) as coordinator,
     ):
         _describe(coordinator, journal)
@@ -72,7 +74,13 @@ def run_setting(
                 continue
             discarded += _until_valid(trial, planned_trial, journal)
             progress.advance(planned_trial)
+        for warning in collector.stop().warnings:
+            journal.append("anomaly", text=warning)
     return Outcome(done=len(progress.done), discarded=discarded, seconds=progress.seconds())
+
+
+def _collected(lab: Lab, watched: Sequence[Port], profile: Profile) -> Config:
+    return Config(subscriptions=subscriptions(lab, watched, profile), influx=lab.influx)
 
 
 def _describe(coordinator: Coordinator, journal: Journal) -> None:

@@ -1,5 +1,6 @@
 """What a user can get wrong: one clear line each, no traceback, no changed switch."""
 
+import json
 import shutil
 
 import pytest
@@ -70,3 +71,16 @@ def test_an_unreachable_switch(lab):
     assert {event["host"] for event in lab.events("snapshot_taken")} == {
         event["host"] for event in lab.events("restored")
     }
+
+
+def test_a_database_without_its_token(lab):
+    refused(lab, lab.play(influxdb_url="http://127.0.0.1:9"), "influxdb_token: missing")
+
+
+def test_a_dead_database_is_an_anomaly_of_a_run_that_is_complete(lab):
+    database = {"influxdb_token": "t", "influxdb_organisation": "o", "influxdb_bucket": "b"}
+    played = lab.play(influxdb_url="http://127.0.0.1:9", **database)
+    assert played.rc == 0, played.output
+    run = json.loads((lab.journal().path.parent / "run.json").read_text())
+    assert run["trials_done"] == 20
+    assert any("127.0.0.1:9" in anomaly["text"] for anomaly in run["anomalies"])
