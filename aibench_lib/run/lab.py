@@ -1,5 +1,6 @@
 """The lab as the inventory describes it: the same records for a simulated and a real one."""
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ _LAB_KEYS = (
     *("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload", "simulation"),
     *_INFLUX_KEYS,
 )
+_KNOWN = {*_HOST_KEYS, *_LAB_KEYS, "lab_network", "lab_state", "lab_password_file", "results_dir", "tests"}
 
 
 def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str, Any]:
@@ -131,6 +133,7 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
     for key in ("lab", "topology", "profiles"):
         if key not in variables:
             raise SpecError(f"inventory: {key}: missing; see inventory/simulated/group_vars/all for an example")
+    _check_spelling(variables)
     groups = {name: [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
     names = {*groups.get("switches", ()), *groups.get("workers", ())}
     hostvars = variables["hostvars"]
@@ -138,6 +141,15 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
     found = {key: variables[key] for key in _LAB_KEYS if key in variables}
     plain: dict[str, Any] = json.loads(json.dumps({**found, "groups": groups, "hosts": hosts}))
     return {**plain, "lab_instance": lab_instance(state)}
+
+
+def _check_spelling(variables: Mapping[str, Any]) -> None:
+    """Refuse a variable that is spelt almost like one of ours: Ansible itself would silently ignore it."""
+    for name in variables:
+        if name not in _KNOWN and not name.startswith("ansible_"):
+            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.88)
+            if near:
+                raise SpecError(f"inventory or command line: {name}: unknown variable; did you mean {near[0]!r}?")
 
 
 def _of_host(variables: Mapping[str, Any]) -> dict[str, Any]:

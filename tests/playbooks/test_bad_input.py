@@ -40,6 +40,15 @@ def test_an_unknown_profile(lab):
     refused(lab, lab.play(profile="fast"), "there is no profile 'fast'")
 
 
+def test_a_misspelt_variable_of_the_command_line(lab):
+    refused(lab, lab.play(test="8.1"), "test: unknown variable; did you mean 'tests'")
+
+
+def test_a_misspelt_variable_of_the_inventory(lab):
+    inventory = edited_inventory(lab, "group_vars/all/lab.yml", "influxdb_url:", "influxdb_ulr:")
+    refused(lab, lab.play(inventory=inventory), "influxdb_ulr: unknown variable; did you mean 'influxdb_url'")
+
+
 def test_a_misspelt_key_of_a_switch(lab):
     inventory = edited_inventory(lab, "group_vars/leaves.yml", "qos_profile:", "qos_profil:")
     refused(lab, lab.play(inventory=inventory), "switch.qos_profil: unknown key; did you mean 'qos_profile'")
