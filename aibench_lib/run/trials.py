@@ -1,31 +1,27 @@
-"""Run the trials of one setting: offer the load, observe, judge whether the trial is valid, write it down."""
+"""Run the trials of one setting: one after the other, repeated where not valid, with progress."""
 
-import json
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from aibench_lib.errors import LabError, TrialError
-from aibench_lib.files import write_whole
 from aibench_lib.journal import Journal
 from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Observation, Point, Procedure
+from aibench_lib.procedures.procedure import Point
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, duration, shown, trials_of_setting
 from aibench_lib.run.subscriptions import subscriptions
-from aibench_lib.telemetry import frames
+from aibench_lib.run.trial import Bench
 from aibench_lib.telemetry.config import Config
 from aibench_lib.telemetry.control import Collector
-from aibench_lib.worker.coordinator import Coordinator, TrialSamples
+from aibench_lib.worker.coordinator import Coordinator
 
 ATTEMPTS = 3
 """A trial that is not valid is repeated; after so many attempts the lab needs a person."""
-_TELEMETRY_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +54,6 @@ def run_setting(
     journal = Journal(run_dir / "journal.jsonl")
     procedure = PROCEDURES[planned.benchmark.id]
     progress = _Progress(planned, journal, setting, say)
-    discarded = 0
     sites = [procedure.site(point, lab.topology, lab.pools) for point in planned.points]
     hosts = {host for site in sites for host in (*site.senders, *site.receivers)}
     watched = tuple(sorted({site.queue for site in sites}))
@@ -68,12 +63,11 @@ def run_setting(
     ):
         _describe(coordinator, journal)
         progress.begin()
-        trial = _Trial(planned, setting, procedure, lab, profile, run_dir, collector, coordinator)
-        for planned_trial in trials_of_setting(planned, setting, profile.seed):
-            if planned_trial.id in progress.done:
-                continue
-            discarded += _until_valid(trial, planned_trial, journal)
-            progress.advance(planned_trial)
+        bench = Bench(planned, setting, lab, profile, run_dir, collector, coordinator)
+        waiting = [
+            trial for trial in trials_of_setting(planned, setting, profile.seed) if trial.id not in progress.done
+        ]
+        discarded = _run_all(bench, waiting, journal, progress)
         for warning in collector.stop().warnings:
             journal.append("anomaly", text=warning)
     return Outcome(done=len(progress.done), discarded=discarded, seconds=progress.seconds())
@@ -101,82 +95,46 @@ def check_sites(planned: PlannedTest, lab: Lab) -> None:
         PROCEDURES[planned.benchmark.id].site(point, lab.topology, lab.pools)
 
 
-def _until_valid(trial: "_Trial", planned: PlannedTrial, journal: Journal) -> int:
-    """Run a trial until it is valid; return how often it was not."""
-    for attempt in range(ATTEMPTS):
-        try:
-            event = trial.run(planned, f"{planned.id}-a{attempt + 1}")
-        except TrialError as error:
-            journal.append("trial_discarded", trial=planned.id, attempt=attempt + 1, reason=str(error))
-            last = error
-            continue
-        journal.append("trial_done", **event)
-        return attempt
-    raise LabError(
-        "controller", f"trial {planned.id} was not valid {ATTEMPTS} times in a row; the last reason: {last}"
-    ) from last
+def _run_all(bench: Bench, waiting: Sequence[PlannedTrial], journal: Journal, progress: "_Progress") -> int:
+    """Offer one trial while the one before it is judged; repeat those that are not valid; return how many were not."""
+    ahead = deque((trial, 1) for trial in waiting)
+    behind: tuple[PlannedTrial, int, Future[dict[str, object]]] | None = None
+    discarded = 0
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge") as judge:
+        while ahead or behind:
+            offered = None
+            if ahead:
+                trial, attempt = ahead.popleft()
+                try:
+                    sent = bench.offer(trial, f"{trial.id}-a{attempt}")
+                    offered = (trial, attempt, judge.submit(bench.judge, trial, sent))
+                except TrialError as error:
+                    ahead.appendleft(_again(journal, trial, attempt, error))
+                    discarded += 1
+            if behind:
+                trial, attempt, judgement = behind
+                try:
+                    journal.append("trial_done", **judgement.result())
+                    progress.advance(trial)
+                except TrialError as error:
+                    ahead.appendleft(_again(journal, trial, attempt, error))
+                    discarded += 1
+            behind = offered
+    return discarded
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """Everything the trials of one setting share."""
+def _again(journal: Journal, trial: PlannedTrial, attempt: int, reason: TrialError) -> tuple[PlannedTrial, int]:
+    """Write down that a trial is not valid; return it with the number of its next attempt.
 
-    planned: PlannedTest
-    setting: Point
-    procedure: Procedure
-    lab: Lab
-    profile: Profile
-    run_dir: Path
-    collector: Collector
-    coordinator: Coordinator
-
-    def run(self, trial: PlannedTrial, name: str) -> dict[str, object]:
-        """Run one trial and write its samples; return what the journal keeps of it.
-
-        Raises:
-            TrialError: The trial is not valid.
-        """
-        site = self.procedure.site(trial.point, self.lab.topology, self.lab.pools)
-        load = self.procedure.load(trial.point, site, self.profile.start_jitter_ns, trial.seed)
-        sent = self.coordinator.run_trial(name, load, self.profile.start_lead_ns)
-        window = self.collector.window(sent.t0_ns, sent.t_end_ns, _TELEMETRY_TIMEOUT_SECONDS)
-        if window.reasons:
-            raise TrialError("; ".join(window.reasons))
-        dut = self.lab.switches[site.queue.node]
-        queue = frames.queue_frame(window.tables, site.queue.node, site.queue.interface, str(dut.options["queue"]))
-        values = self.procedure.measure(
-            Observation(
-                samples=sent.table,
-                queue=queue,
-                t0_ns=sent.t0_ns,
-                t_end_ns=sent.t_end_ns,
-                interval_ns=self.profile.telemetry_interval_ns,
-                buffer_bytes=int(dut.options.get("buffer_bytes", 0)),
-            )
-        )
-        self._write_samples(trial, sent)
-        return {
-            "trial": trial.id,
-            "test": self.planned.benchmark.id,
-            "setting": dict(self.setting),
-            "point": dict(trial.point),
-            "seed": trial.seed,
-            "t0_ns": sent.t0_ns,
-            "t_end_ns": sent.t_end_ns,
-            "values": dict(values),
-        }
-
-    def _write_samples(self, trial: PlannedTrial, sent: TrialSamples) -> None:
-        about = {
-            "trial": trial.id,
-            "test": self.planned.benchmark.id,
-            "setting": json.dumps(self.setting, sort_keys=True),
-            "point": json.dumps(trial.point, sort_keys=True),
-            "t0_ns": str(sent.t0_ns),
-            "t_end_ns": str(sent.t_end_ns),
-        }
-        table: pa.Table = sent.table.replace_schema_metadata(about)
-        write_whole(self.run_dir / "samples" / f"{trial.id}.parquet", lambda stream: pq.write_table(table, stream))
+    Raises:
+        LabError: This was its last one.
+    """
+    journal.append("trial_discarded", trial=trial.id, attempt=attempt, reason=str(reason))
+    if attempt == ATTEMPTS:
+        raise LabError(
+            "controller", f"trial {trial.id} was not valid {ATTEMPTS} times in a row; the last reason: {reason}"
+        ) from reason
+    return trial, attempt + 1
 
 
 class _Progress:
@@ -193,6 +151,9 @@ class _Progress:
         self._setting = setting
         self._say = say
         self._work = 0.0
+        self._left_of = Counter(
+            shown(trial.point) for trial in trials_of_setting(planned, setting, 0) if trial.id not in self.done
+        )
         self.begin()
 
     def begin(self) -> None:
@@ -206,7 +167,8 @@ class _Progress:
         self.done.add(trial.id)
         self._before += 1
         self._work += _work(trial.point)
-        if trial.number == self._planned.trials:
+        self._left_of[shown(trial.point)] -= 1
+        if not self._left_of[shown(trial.point)]:
             self._say(
                 f"  {shown(trial.point)}: {self._planned.trials} trials  "
                 f"[{self._before} of {self._total}, {duration(self._left())} left]"

@@ -49,7 +49,7 @@ class Running:
 @pytest.fixture
 def in_the_middle(lab):
     """A run that has finished a load point of the first setting; every switch is changed."""
-    running = Running(lab).until("[1/20")
+    running = Running(lab).until("[1 of 20")
     assert lab.running() != running.before
     yield running
     if running.process.poll() is None:

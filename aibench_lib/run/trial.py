@@ -1,0 +1,87 @@
+"""One trial: offer the load, observe, judge whether it is valid, write it down."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aibench_lib.errors import TrialError
+from aibench_lib.files import write_whole
+from aibench_lib.procedures import PROCEDURES
+from aibench_lib.procedures.procedure import Observation, Point, Procedure, Site
+from aibench_lib.run.lab import Lab
+from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile
+from aibench_lib.telemetry import frames
+from aibench_lib.telemetry.control import Collector
+from aibench_lib.worker.coordinator import Coordinator, TrialSamples
+
+_TELEMETRY_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything the trials of one setting share."""
+
+    planned: PlannedTest
+    setting: Point
+    lab: Lab
+    profile: Profile
+    run_dir: Path
+    collector: Collector
+    coordinator: Coordinator
+
+    def offer(self, trial: PlannedTrial, name: str) -> TrialSamples:
+        """Have the workers send a trial's load; return what they sent and when.
+
+        Args:
+            trial: The trial.
+            name: What the agents call this attempt at it.
+
+        Raises:
+            TrialError: Not everything was sent, or not in time.
+        """
+        load = self._procedure.load(trial.point, self._site(trial), self.profile.start_jitter_ns, trial.seed)
+        return self.coordinator.run_trial(name, load, self.profile.start_lead_ns)
+
+    def judge(self, trial: PlannedTrial, sent: TrialSamples) -> dict[str, object]:
+        """Observe what the fabric did with a trial, write its samples, and return what the journal keeps of it.
+
+        Raises:
+            TrialError: The trial is not valid: telemetry has a gap or a reset, or observations contradict each other.
+            LabError: The samples cannot be written.
+        """
+        window = self.collector.window(sent.t0_ns, sent.t_end_ns, _TELEMETRY_TIMEOUT_SECONDS)
+        if window.reasons:
+            raise TrialError("; ".join(window.reasons))
+        port = self._site(trial).queue
+        options = self.lab.switches[port.node].options
+        seen = Observation(
+            samples=sent.table,
+            queue=frames.queue_frame(window.tables, port.node, port.interface, str(options["queue"])),
+            t0_ns=sent.t0_ns,
+            t_end_ns=sent.t_end_ns,
+            interval_ns=self.profile.telemetry_interval_ns,
+            buffer_bytes=int(options.get("buffer_bytes", 0)),
+        )
+        values = self._procedure.measure(seen)
+        about = {"trial": trial.id, "test": self.planned.benchmark.id, "t0_ns": sent.t0_ns, "t_end_ns": sent.t_end_ns}
+        where = {"setting": dict(self.setting), "point": dict(trial.point)}
+        self._write_samples(trial, sent.table, {**about, **where})
+        return {**about, **where, "seed": trial.seed, "values": dict(values)}
+
+    @property
+    def _procedure(self) -> Procedure:
+        return PROCEDURES[self.planned.benchmark.id]
+
+    def _site(self, trial: PlannedTrial) -> Site:
+        return self._procedure.site(trial.point, self.lab.topology, self.lab.pools)
+
+    def _write_samples(self, trial: PlannedTrial, samples: pa.Table, about: dict[str, object]) -> None:
+        described = {
+            key: json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+            for key, value in about.items()
+        }
+        table = samples.replace_schema_metadata(described)
+        write_whole(self.run_dir / "samples" / f"{trial.id}.parquet", lambda file: pq.write_table(table, file))
