@@ -116,8 +116,9 @@ class Sampled:
 
     def _changes(self, columns: list[Integers]) -> Integers:
         masks = np.zeros(len(columns[0]), np.int64)
-        for bit, column in enumerate(columns):
-            masks |= (np.diff(column, prepend=self.row[bit]) != 0).astype(np.int64) << bit
+        for bit, column in enumerate(columns if len(masks) else ()):
+            masks[0] |= int(column[0] != self.row[bit]) << bit
+            masks[1:] |= (column[1:] != column[:-1]).astype(np.int64) << bit
         return masks
 
     def _heartbeats(self, times: Integers) -> npt.NDArray[np.bool_]:
