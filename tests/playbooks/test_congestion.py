@@ -78,6 +78,15 @@ def test_programmed_and_requested_values_are_both_in_the_results(finished):
     assert first["requested"]["kmin_bytes"] == first["programmed"]["kmin_bytes"] == 100_000
 
 
+def test_the_report_of_a_stored_run_can_be_written_again(finished):
+    run = finished.lab.journal().path.parent
+    before = (run / "report.md").read_text()
+    (run / "report.md").unlink()
+    played = finished.lab.play("report.yml", run=str(run))
+    assert played.rc == 0, played.output
+    assert (run / "report.md").read_text() == before
+
+
 def test_the_same_seed_gives_the_same_values(finished, lab):
     played = lab.play(tests="8.1")
     assert [_without_run(row) for row in played.kpis] == [_without_run(row) for row in finished.kpis]
