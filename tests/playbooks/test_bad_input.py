@@ -93,3 +93,15 @@ def test_a_dead_database_is_an_anomaly_of_a_run_that_is_complete(lab):
     run = json.loads((lab.journal().path.parent / "run.json").read_text())
     assert run["trials_done"] == 20
     assert any("127.0.0.1:9" in anomaly["text"] for anomaly in run["anomalies"])
+
+
+def test_a_device_that_refuses_a_command(lab):
+    inventory = edited_inventory(lab, "group_vars/leaves.yml", "qos_profile: ROCE", "qos_profile: RO CE")
+    before = lab.running()
+    played = lab.play(inventory=inventory)
+    assert played.rc != 0
+    failure = next(line for line in played.failures if "leaf1" in line)
+    assert "refused 'qos profile RO CE'" in failure
+    assert "Traceback" not in played.output
+    assert lab.running() == before
+    assert lab.events("trial_done") == []

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from playbook_lab import ROOT
+from playbook_lab import ONE_TRIAL, ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -16,15 +16,20 @@ class Running:
     def __init__(self, lab, **variables):
         self.lab = lab
         self.before = lab.running()
-        self.process = subprocess.Popen(
-            lab.command(**variables),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
         self.seen = ""
+        # A signal that this process ignores would be ignored by its child too: tests may run in the background.
+        inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(
+                lab.command(**variables),
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, inherited)
 
     def until(self, text):
         """Read the output up to a line that holds ``text``."""
@@ -48,8 +53,8 @@ class Running:
 
 @pytest.fixture
 def in_the_middle(lab):
-    """A run that has finished a load point of the first setting; every switch is changed."""
-    running = Running(lab).until("[1 of 20")
+    """A run that has finished a load point of the first setting, with many trials to go; every switch is changed."""
+    running = Running(lab, profiles={"one": {**ONE_TRIAL, "trials": 20}}).until("[20 of 400")
     assert lab.running() != running.before
     yield running
     if running.process.poll() is None:
