@@ -61,6 +61,7 @@ def _content(results: Results) -> Mapping[str, Any]:
         "workload": sections.workload(results.run),
         "tests": [{**_test(results, test), "figures": draw(results, test)} for test in tests],
         "observation_points": list(OBSERVATION_POINTS.values()),
+        "sampling": results.sampling,
         "health": health_table(results),
         "deviations": sections.deviations(results.run),
         "discarded": sections.discarded(results.run),

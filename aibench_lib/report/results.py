@@ -45,6 +45,11 @@ class Results:
         """The label of every value of this run."""
         return LabKind(self.run["lab"])
 
+    @property
+    def sampling(self) -> str:
+        """How often the observed counters were sampled; what is seen in a sample is no finer than that."""
+        return str(self.run["telemetry"].get("resolution", "the sampling interval is not recorded"))
+
 
 def lab_sentence(lab: LabKind) -> str:
     """Return the sentence that says what stood behind the wires; it stands at every number a report prints."""

@@ -31,7 +31,10 @@ def kpi_table(results: Path) -> str:
 
 def _test(results: Results, test: str) -> str:
     table = summarise(results.values, test)
-    lines = [f"Test {test} ({lab_sentence(results.lab)}): means over trials, percentiles over transfers"]
+    lines = [
+        f"Test {test} ({lab_sentence(results.lab)}): means over trials, percentiles over transfers",
+        f"DUT counters: {results.sampling}",
+    ]
     for group, rows in zip(table.groups, _blocks(table), strict=True):
         names = zip(table.setting_labels, group.setting, strict=True)
         lines += ["", ", ".join(f"{name} {value}" for name, value in names), *rows]
