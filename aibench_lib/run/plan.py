@@ -76,11 +76,12 @@ def choose_profile(name: str, profiles: object) -> Profile:
     return build(Profile, profiles[name] or {}, f"inventory: profiles.{name}")
 
 
-def choose_tests(wanted: str | Sequence[str] | None, section: int | None) -> tuple[str, ...]:
+def choose_tests(wanted: str | float | Sequence[str] | None, section: int | None) -> tuple[str, ...]:
     """Return the ids of the tests to run, in the draft's order.
 
     Args:
-        wanted: Ids as a list or as ``"8.1,8.2"``; None for every test of the section that this version runs.
+        wanted: Ids as a list or as ``"8.1,8.2"`` (one id without quotes is a number in YAML); None for every test of the
+            section that this version runs.
         section: The playbook's section, None for any.
 
     Raises:
@@ -90,7 +91,8 @@ def choose_tests(wanted: str | Sequence[str] | None, section: int | None) -> tup
     runnable = [id_ for id_ in catalogue if id_ in PROCEDURES and section in (None, _section(id_))]
     if wanted is None:
         return tuple(runnable)
-    ids = [part.strip() for part in wanted.split(",")] if isinstance(wanted, str) else [str(part) for part in wanted]
+    parts = wanted if isinstance(wanted, list | tuple) else str(wanted).split(",")
+    ids = [str(part).strip() for part in parts]
     for id_ in ids:
         if id_ not in catalogue:
             raise SpecError(f"tests: {id_!r} is no test of the draft; its tests are: {', '.join(catalogue)}")

@@ -57,8 +57,9 @@ def test_a_section_without_a_wish_means_all_of_its_tests_that_can_be_run():
     assert choose_tests(None, 8) == ("8.1",)
 
 
-def test_tests_may_be_named_in_one_word():
-    assert choose_tests("8.1", 8) == ("8.1",)
+@pytest.mark.parametrize("wanted", ["8.1", "8.1, 8.1", ["8.1"], 8.1])
+def test_tests_may_be_named_in_one_word_in_a_list_or_as_the_number_that_yaml_makes_of_one(wanted):
+    assert choose_tests(wanted, 8) == ("8.1",)
 
 
 def test_an_unknown_test_is_refused_with_the_list_of_tests():
