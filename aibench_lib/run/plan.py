@@ -80,8 +80,8 @@ def choose_tests(wanted: str | float | Sequence[str] | None, section: int | None
     """Return the ids of the tests to run, in the draft's order.
 
     Args:
-        wanted: Ids as a list or as ``"8.1,8.2"`` (one id without quotes is a number in YAML); None for every test of the
-            section that this version runs.
+        wanted: Ids as a list or as ``"8.1,8.2"`` (one id without quotes is a number in YAML); None for every test of
+            the section that this version runs.
         section: The playbook's section, None for any.
 
     Raises:

@@ -44,7 +44,7 @@ class Request:
     inventory_dir: Path
     """Hashed for provenance."""
     section: int | None
-    tests: str | Sequence[str] | None
+    tests: str | float | Sequence[str] | None
     results: Path
     """Folder of all runs."""
     owner: int
