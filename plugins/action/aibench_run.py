@@ -35,7 +35,8 @@ class ActionModule(ActionBase):
         try:
             if args["state"] == "pending":
                 found = session.pending(paths["results_dir"], paths.get("lab_state"), write=not self._task.check_mode)
-                return {"changed": False, "runs": [str(path) for path in found]}
+                said = [f"left changed by {path.name}" for path in found] or ["none: every switch is as it was"]
+                return {"changed": False, "runs": [str(path) for path in found], "msg": said}
             if args["state"] == "closed":
                 return {"changed": True, "status": session.close_run(paths["run_dir"])}
             return session.open_run(

@@ -113,6 +113,7 @@ class CallbackModule(Default):
         if self._changed and not self._once:
             self._display.display(f"  changed: {', '.join(sorted(self._changed))}", color=constants.COLOR_CHANGED)
         for message, hosts in self._failed.items():
-            where = "" if any(message.startswith(f"{host}:") for host in hosts) else f"{', '.join(sorted(hosts))}: "
+            named = self._once or any(message.startswith(f"{host}:") for host in hosts)
+            where = "" if named else f"{', '.join(sorted(hosts))}: "
             self._display.display(f"  failed: {where}{message}", color=constants.COLOR_ERROR, stderr=True)
         self._changed, self._failed = [], {}
