@@ -47,7 +47,7 @@ class Running:
         return self.seen
 
     def press_ctrl_c(self):
-        """Interrupt the playbook, and again where the first one met Ansible in the middle of a fork and was swallowed."""
+        """Interrupt the playbook, and again where the first one met Ansible in a fork and was swallowed."""
         while True:
             os.killpg(self.process.pid, signal.SIGINT)
             try:
