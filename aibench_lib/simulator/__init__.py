@@ -5,6 +5,7 @@ What is compiled is imported at first use, so that reading :class:`Parameters` d
 
 from typing import TYPE_CHECKING
 
+from aibench_lib.simulator.load_balancing import LoadBalancing
 from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ __all__ = [
     "PRIORITIES",
     "Dcqcn",
     "Ecn",
+    "LoadBalancing",
     "Parameters",
     "SeriesPort",
     "Simulation",

@@ -11,7 +11,8 @@ State is rows of int64 in a few two-dimensional arrays, so that what one event t
 * ``packets``    int32 rows; ``arrivals`` is the same memory as int64, whose last column is the time of arrival.
 * ``ports``      one row per link end. A wire is the list of packets on their way out of a port, in order of arrival.
 * ``queues``     one row per (port, priority), ``port * 8 + priority``: packets, counters, ECN settings.
-* ``nodes``      switches first, then hosts: buffer use and hash salt.
+* ``nodes``      switches first, then hosts: buffer use, hash salt and load balancing.
+* ``flowlets``   a row per QP and direction, two columns per switch that tells flowlets apart: last packet, port.
 * ``senders``, ``rates``, ``receivers``   the state of a queue pair (QP), one row in each.
 * ``flows``      messages; those of one QP form a list in the order they were started.
 
@@ -155,7 +156,20 @@ BUFFER_PEAK = 1
 BUFFER_SIZE = 2
 SALT = 3
 IS_HOST = 4
-NODE_COLUMNS = 8
+BALANCING = 5
+FLOWLET_GAP = 6
+FLOWLET_PLACE = 7  # the first of the node's columns in flowlets
+BALANCE_RANDOM = 8  # state of the node's own generator
+NODE_COLUMNS = 16
+ECMP = 0  # balancing
+FLOWLET = 1
+PACKET_SPRAY = 2
+LEAST_QUEUE = 3
+
+# flowlets
+FLOWLET_SEEN = 0  # time of the last packet
+FLOWLET_PORT = 1  # the port it took, counted from 1; 0 is none yet
+FLOWLET_COLUMNS = 2
 
 # senders
 STATE = 0
@@ -322,13 +336,13 @@ def _free(clock: Ints, packets: SmallInts, packet: int) -> None:
 
 
 @_inlined
-def _draw(queues: Ints, queue: int) -> int:
-    """Return 53 random bits of the queue's own generator (xorshift, 64 bits)."""
-    x = queues[queue, RANDOM]
+def _draw(rows: Ints, row: int, column: int) -> int:
+    """Return 53 random bits of the generator whose state is in that place (xorshift, 64 bits)."""
+    x = rows[row, column]
     x ^= x << 13
     x ^= (x >> 7) & ((1 << 57) - 1)
     x ^= x << 17
-    queues[queue, RANDOM] = x
+    rows[row, column] = x
     bits: int = (x >> 11) & ((1 << 53) - 1)
     return bits
 
@@ -340,26 +354,113 @@ def _mark(queues: Ints, packets: SmallInts, queue: int, packet: int, depth: int)
         return
     if depth <= queues[queue, KMAX]:
         threshold = queues[queue, MARK_SLOPE] * (depth - queues[queue, KMIN])
-        if _draw(queues, queue) >= threshold:
+        if _draw(queues, queue, RANDOM) >= threshold:
             return
     packets[packet, FLAGS] |= MARKED
     queues[queue, MARKED_PACKETS] += 1
 
 
 @_inlined
-def _next_hop(
-    nodes: Ints, senders: Ints, sets: SmallInts, next_hops: SmallInts, node: int, destination: int, qp: int, column: int
-) -> int:
-    """Return the port towards ``destination``, chosen by a hash of the 5-tuple salted by the node."""
-    row = sets[node, destination]
+def _hash(nodes: Ints, node: int, entropy: int, count: int) -> int:
+    """Return one of ``count`` by a hash of the 5-tuple salted by the node."""
+    mixed = (entropy ^ nodes[node, SALT]) * 0x5BD1E995
+    mixed = ((mixed ^ (mixed >> 31)) & 0x7FFFFFFF) * 0x2C1B3C6D
+    mixed = (mixed ^ (mixed >> 31)) & 0x7FFFFFFF
+    choice: int = (mixed * count) >> 31
+    return choice
+
+
+@_inlined
+def _any(nodes: Ints, node: int, count: int) -> int:
+    """Return one of ``count`` at random."""
+    choice: int = ((_draw(nodes, node, BALANCE_RANDOM) >> 22) * count) >> 31
+    return choice
+
+
+@_compiled(inline=False)
+def _flowlet_port(clock: Ints, nodes: Ints, flowlets: Ints, next_hops: SmallInts, node: int, row: int, key: int) -> int:
+    """Return the port of a QP's current flowlet; a new flowlet takes one at random."""
+    place = nodes[node, FLOWLET_PLACE]
+    silence = clock[NOW] - flowlets[key, place + FLOWLET_SEEN]
+    flowlets[key, place + FLOWLET_SEEN] = clock[NOW]
     count = next_hops[row, 0]
-    choice = 0
-    if count > 1:
-        mixed = (senders[qp, column] ^ nodes[node, SALT]) * 0x5BD1E995
-        mixed = ((mixed ^ (mixed >> 31)) & 0x7FFFFFFF) * 0x2C1B3C6D
-        mixed = (mixed ^ (mixed >> 31)) & 0x7FFFFFFF
-        choice = (mixed * count) >> 31
-    port: int = next_hops[row, 1 + choice]
+    if silence < nodes[node, FLOWLET_GAP]:
+        port: int = flowlets[key, place + FLOWLET_PORT] - 1
+        for choice in range(count):
+            if next_hops[row, 1 + choice] == port:
+                return port
+    port = next_hops[row, 1 + _any(nodes, node, count)] + 0
+    flowlets[key, place + FLOWLET_PORT] = port + 1
+    return port
+
+
+@_compiled(inline=False)
+def _least_queue_port(
+    clock: Ints, ports: Ints, queues: Ints, nodes: Ints, next_hops: SmallInts, node: int, row: int, priority: int
+) -> int:
+    """Return the port that would send a packet of this priority first, at random among equals."""
+    count = next_hops[row, 0]
+    choice = _any(nodes, node, count)
+    best = NONE
+    least = NEVER
+    for _ in range(count):
+        port = next_hops[row, 1 + choice] + 0
+        waiting = max(ports[port, BUSY_UNTIL] - clock[NOW], 0)
+        waiting += (queues[port * PRIORITIES + priority, DEPTH] * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS
+        if waiting < least:
+            best = port
+            least = waiting
+        choice = choice + 1 if choice + 1 < count else 0
+    return best
+
+
+@_compiled(inline=False)
+def _balanced_port(
+    clock: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    flowlets: Ints,
+    next_hops: SmallInts,
+    node: int,
+    row: int,
+    packet: int,
+) -> int:
+    """Return the port for a packet at a switch that does not hash flows."""
+    if nodes[node, BALANCING] == FLOWLET:
+        key = packets[packet, QP] * 2 + (1 if packets[packet, FLAGS] & ACK else 0)
+        return _flowlet_port(clock, nodes, flowlets, next_hops, node, row, key)
+    if nodes[node, BALANCING] == LEAST_QUEUE:
+        priority = packets[packet, FLAGS] & PRIORITY_MASK
+        return _least_queue_port(clock, ports, queues, nodes, next_hops, node, row, priority)
+    port: int = next_hops[row, 1 + _any(nodes, node, next_hops[row, 0])] + 0
+    return port
+
+
+@_inlined
+def _next_hop(
+    clock: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    senders: Ints,
+    flowlets: Ints,
+    sets: SmallInts,
+    next_hops: SmallInts,
+    node: int,
+    packet: int,
+) -> int:
+    """Return the port a packet takes next."""
+    row = sets[node, packets[packet, DESTINATION]]
+    port: int = next_hops[row, 1]
+    if next_hops[row, 0] > 1:
+        if nodes[node, BALANCING] == ECMP:
+            column = ACK_ENTROPY if packets[packet, FLAGS] & ACK else ENTROPY
+            port = next_hops[row, 1 + _hash(nodes, node, senders[packets[packet, QP], column], next_hops[row, 0])]
+        else:
+            port = _balanced_port(clock, packets, ports, queues, nodes, flowlets, next_hops, node, row, packet)
     return port
 
 
@@ -879,6 +980,7 @@ def advance(  # noqa: C901 - one loop, see its docstring
     next_hops: SmallInts,
     series_queues: Ints,
     series: Ints,
+    flowlets: Ints,
 ) -> int:
     """Handle every event up to ``until`` [ps]; with ``NEVER``, until all flows are complete and no packet is left.
 
@@ -923,10 +1025,7 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 if not answers:
                     _free(clock, packets, packet)
                     continue
-            column = ACK_ENTROPY if packets[packet, FLAGS] & ACK else ENTROPY
-            destination = packets[packet, DESTINATION]
-            qp = packets[packet, QP]
-            port = _next_hop(nodes, senders, sets, next_hops, node, destination, qp, column)
+            port = _next_hop(clock, packets, ports, queues, nodes, senders, flowlets, sets, next_hops, node, packet)
         elif kind == PORT_FREE:
             port = index
             ports[port, WAKE_PENDING] = 0
@@ -941,7 +1040,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
             qp = flows[index, FLOW_QP]
             if senders[qp, NIC] == NONE:
                 node = senders[qp, SOURCE] + len(nodes) - sets.shape[1]
-                port = _next_hop(nodes, senders, sets, next_hops, node, senders[qp, PEER], qp, ENTROPY)
+                row = sets[node, senders[qp, PEER]]
+                port = next_hops[row, 1 + _hash(nodes, node, senders[qp, ENTROPY], next_hops[row, 0])]
                 senders[qp, NIC] = port
                 rates[qp, LINE] = rates[qp, RATE] = rates[qp, TARGET] = ports[port, LINE_RATE]
             _start(clock, settings, heap, senders, receivers, flows, index)

@@ -18,6 +18,13 @@ NIC_QUEUE_PACKETS = 2
 """Full data packets that may wait in a NIC's queue before its queue pairs are parked: enough to keep the wire busy, and
 few enough that queue pairs share it in turn."""
 
+BALANCING_CODES = {
+    "ecmp": kernel.ECMP,
+    "flowlet": kernel.FLOWLET,
+    "packet_spray": kernel.PACKET_SPRAY,
+    "least_queue": kernel.LEAST_QUEUE,
+}
+
 
 def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
     """Return the integer parameters, times in ps."""
@@ -93,6 +100,8 @@ def node_rows(topology: Topology, parameters: Parameters, seed: int) -> npt.NDAr
     names = (*topology.switches, *topology.hosts)
     rows = np.zeros((len(names), kernel.NODE_COLUMNS), np.int64)
     rows[:, kernel.SALT] = [random_bits(31, seed, "salt", name) for name in names]
+    rows[:, kernel.FLOWLET_PLACE] = kernel.NONE
+    rows[:, kernel.BALANCE_RANDOM] = [random_bits(63, seed, "balance", name) | 1 for name in names]
     rows[:, kernel.BUFFER_SIZE] = parameters.buffer_bytes
     hosts = slice(len(topology.switches), None)
     rows[hosts, kernel.BUFFER_SIZE] = kernel.NEVER

@@ -11,6 +11,7 @@ from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
 from aibench_lib.simulator import kernel
 from aibench_lib.simulator.layout import (
+    BALANCING_CODES,
     gains_row,
     node_rows,
     port_rows,
@@ -20,10 +21,11 @@ from aibench_lib.simulator.layout import (
     settings_row,
     with_room,
 )
+from aibench_lib.simulator.load_balancing import LoadBalancing
 from aibench_lib.simulator.parameters import PRIORITIES, Ecn, Parameters
 from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, COUNTER_COLUMNS, SAMPLE, named_counters
 from aibench_lib.simulator.routes import shortest_paths
-from aibench_lib.units import GBPS
+from aibench_lib.units import GBPS, PS_PER_NS
 
 
 class SeriesPort(NamedTuple):
@@ -80,6 +82,7 @@ class Simulation:
         self._receivers = np.zeros((0, kernel.RECEIVER_COLUMNS), np.int64)
         self._flow_rows = np.zeros((0, kernel.FLOW_COLUMNS), np.int64)
         self._packets = np.zeros((0, kernel.PACKET_COLUMNS), np.int32)
+        self._flowlets = np.zeros((0, 0), np.int64)
         self._series_queues = np.zeros(0, np.int64)
         self._series_rows = np.zeros((0, kernel.SERIES_COLUMNS), np.int64)
 
@@ -122,6 +125,23 @@ class Simulation:
         queue[kernel.KMAX] = ecn.kmax_bytes
         queue[kernel.MARK_SLOPE] = int(ecn.pmax * (1 << 53) / width) if width else 0
         queue[kernel.RANDOM] = random_bits(63, self._seed, "wred", port.node, port.interface, priority) | 1
+
+    def set_load_balancing(self, switch: str, balancing: LoadBalancing) -> None:
+        """Set how a switch spreads packets over equal-cost ports; by ECMP until set.
+
+        Draft: Section 9.3.
+
+        Raises:
+            SpecError: No such switch.
+        """
+        if switch not in self._switches:
+            raise SpecError(f"{switch}: not a switch of the topology")
+        node = self._node_rows[self._switches.index(switch)]
+        node[kernel.BALANCING] = BALANCING_CODES[balancing.mode]
+        node[kernel.FLOWLET_GAP] = balancing.flowlet_gap_ns * PS_PER_NS
+        if balancing.mode == "flowlet" and node[kernel.FLOWLET_PLACE] == kernel.NONE:
+            node[kernel.FLOWLET_PLACE] = self._flowlets.shape[1]
+            self._flowlets = np.pad(self._flowlets, ((0, 0), (0, kernel.FLOWLET_COLUMNS)))
 
     def start_flow(
         self, source: str, destination: str, size_bytes: int, start_ps: int, qp: int, priority: int = 3
@@ -194,6 +214,7 @@ class Simulation:
         self._senders = with_room(self._senders, number + 1)
         self._rates = with_room(self._rates, number + 1)
         self._receivers = with_room(self._receivers, number + 1)
+        self._flowlets = with_room(self._flowlets, 2 * number + 2)
         row = self._senders[number]
         row[[kernel.SEND_FLOW, kernel.ACKED_FLOW, kernel.LAST_FLOW, kernel.NIC]] = kernel.NONE
         row[[kernel.RATE_DUE, kernel.CUT_DUE, kernel.INCREASE_DUE]] = kernel.NEVER
@@ -258,6 +279,7 @@ class Simulation:
             self._routes.next_hops,
             self._series_queues,
             self._series_rows,
+            self._flowlets,
         )
 
     def _add_packets(self) -> None:
