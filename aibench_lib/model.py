@@ -136,6 +136,8 @@ class Value:
     """Trials behind a mean, samples behind a percentile."""
     observation_point: ObservationPoint
     lab: LabKind
+    method: str
+    """``packet``: every packet was simulated; ``packet+skip``: steady time was skipped; ``real``: packets on a wire."""
 
 
 @dataclass(frozen=True, kw_only=True)
