@@ -57,6 +57,9 @@ def parse_topology(values: object, where: str) -> Topology:
         SpecError: As for :func:`load_topology`.
     """
     if isinstance(values, Mapping) and "fabric" in values:
+        for key in ("switches", "hosts", "links"):
+            if key in values:
+                raise SpecError(f"{where}.{key}: fabric declares it already; remove one of them")
         fabric = build(_FabricFile, values, where)
         return build_fabric(fabric.fabric, fabric.link_bps, f"{where}.fabric")
     spec = build(_TopologyFile, values, where)
