@@ -2,6 +2,7 @@
 
 * AibenchError
   - SpecError       a file or an argument is wrong: the user edits it
+    - NotAttainable a switch platform cannot take a value: the report says so
   - LabError        a device, worker or store did not do as told: the operator repairs the lab
   - TrialError      the measurement is not valid: the runner repeats the trial, and says so
   - UndefinedKpi    the data cannot define this KPI: the report prints "n/a", never 0
@@ -14,6 +15,10 @@ class AibenchError(Exception):
 
 class SpecError(AibenchError):
     """A file or an argument is wrong; the message names the file and the key."""
+
+
+class NotAttainable(SpecError):  # noqa: N818 - the report's word: a limit of a platform is no fault
+    """A value is outside what a switch platform can be set to; the message names the limits and their reason."""
 
 
 class LabError(AibenchError):

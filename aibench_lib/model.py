@@ -109,6 +109,10 @@ class TrialLoad:
     transfers: Mapping[str, tuple[Transfer, ...]]
     """Sending host -> its transfers; a receiving host that sends nothing maps to ``()``."""
     seed: int
+    duration_ns: int | None = None
+    """The trial ends so long after T0 at the latest; None: with its last transfer [ns, lab clock]."""
+    unfinished_ok: bool = False
+    """Whether transfers may be unfinished at the end: what they show is then the result, not a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +136,8 @@ class Value:
     """Trials behind a mean, samples behind a percentile."""
     observation_point: ObservationPoint
     lab: LabKind
+    method: str
+    """``packet``: every packet was simulated; ``packet+skip``: steady time was skipped; ``real``: packets on a wire."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Section 8, congestion management: what is offered and what is measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -8,14 +8,33 @@ from numpy.typing import NDArray
 
 from aibench_lib import kpi
 from aibench_lib.errors import SpecError, UndefinedKpi
-from aibench_lib.model import ObservationPoint, Topology, Transfer, TrialLoad
-from aibench_lib.procedures.procedure import Distribution, Observation, Point, Procedure, Quantity, Site, defined
+from aibench_lib.model import ObservationPoint, Transfer, TrialLoad
+from aibench_lib.procedures.procedure import (
+    Change,
+    Distribution,
+    Fabric,
+    Observation,
+    Point,
+    Procedure,
+    Quantity,
+    Site,
+    Terms,
+    defined,
+)
 from aibench_lib.units import NS_PER_US
 
 _ROCE_PRIORITY = 3
 
 
-def incast_site(point: Point, topology: Topology, pools: Mapping[str, Sequence[str]]) -> Site:
+def ecn_threshold(setting: Point, _: Fabric) -> tuple[Change, ...]:
+    """Configure the setting's marking threshold on every switch.
+
+    Draft: Section 8.1.
+    """
+    return (Change(feature="ecn", values=setting),)
+
+
+def incast_site(point: Point, fabric: Fabric) -> Site:
     """Place an incast on one leaf: the first decode worker receives, prefill workers of the same leaf send.
 
     Draft: Section 8.1; the DUT is the individual leaf switch.
@@ -24,24 +43,24 @@ def incast_site(point: Point, topology: Topology, pools: Mapping[str, Sequence[s
         SpecError: The leaf of the receiver has too few prefill workers.
     """
     wanted = int(point["prefill_workers"])
-    receiver = pools["decode"][0]
-    port = topology.attachment(receiver)
-    local = [host for host in pools["prefill"] if topology.attachment(host).node == port.node]
+    receiver = fabric.pools["decode"][0]
+    port = fabric.topology.attachment(receiver)
+    local = [host for host in fabric.pools["prefill"] if fabric.topology.attachment(host).node == port.node]
     if len(local) < wanted:
         raise SpecError(
             f"inventory: test 8.1 needs {wanted} prefill workers on {port.node} beside {receiver}, "
             f"there are {len(local)}; add workers to the group prefill"
         )
-    return Site(senders=tuple(local[:wanted]), receivers=(receiver,), queue=port)
+    return Site(senders=tuple(local[:wanted]), receivers=(receiver,), watched=(port,))
 
 
-def incast_load(point: Point, site: Site, start_jitter_ns: int, seed: int) -> TrialLoad:
+def incast_load(point: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
     """Let every sender post one block to the receiver at T0, plus its share of the start jitter.
 
     Draft: Section 8.1; "simultaneously" is within ``start_jitter_ns`` (uniform), drawn anew each trial.
     """
     rng = np.random.default_rng(seed)
-    offsets = rng.integers(0, start_jitter_ns, size=len(site.senders), endpoint=True)
+    offsets = rng.integers(0, terms.start_jitter_ns, size=len(site.senders), endpoint=True)
     transfers = {
         sender: (
             Transfer(
@@ -65,7 +84,7 @@ def completion_us(samples: pa.Table) -> NDArray[np.float64]:
     return kpi.fabric_fct(samples["posted_ns"].to_numpy(), samples["completed_ns"].to_numpy())
 
 
-def measure_incast(seen: Observation) -> dict[str, float | None]:
+def measure_incast(seen: Observation) -> Mapping[str, float | None]:
     """Return what Section 8.1 asks of one trial, and the KPIs of Appendix A for it.
 
     Draft: Section 8.1.
@@ -76,7 +95,8 @@ def measure_incast(seen: Observation) -> dict[str, float | None]:
     sizes = seen.samples["size_bytes"].to_numpy()
     posted = seen.samples["posted_ns"].to_numpy()
     completed = seen.samples["completed_ns"].to_numpy()
-    in_trial = (seen.queue["time_ns"] >= seen.t0_ns).to_numpy()
+    queue = seen.queue
+    in_trial = (queue["time_ns"] >= seen.t0_ns).to_numpy()
     onset = _onset(seen)
     return {
         "ECN_marking_rate": defined(
@@ -110,7 +130,7 @@ _COUNTER = ObservationPoint.DUT_COUNTER
 _ENDPOINT = ObservationPoint.ENDPOINT
 
 INCAST = Procedure(
-    feature="ecn",
+    changes=ecn_threshold,
     site=incast_site,
     load=incast_load,
     measure=measure_incast,

@@ -1,7 +1,8 @@
 """What the runner needs to know of a test to run it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,46 @@ Point = Mapping[str, int | float | str]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fabric:
+    """What a procedure may know of the lab."""
+
+    topology: Topology
+    pools: Mapping[str, Sequence[str]]
+    """``prefill`` and ``decode``: worker names in inventory order."""
+    baseline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The inventory's ``fabric_settings``: feature -> values for tests that do not vary it; empty leaves the fabric as
+    its operator configured it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One feature that switches are configured with before the trials of a setting."""
+
+    feature: str
+    values: Mapping[str, Any]
+    only: tuple[str, ...] = ()
+    """The switches that get it; empty: every switch of the play."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """Where a test's load meets the fabric."""
 
     senders: tuple[str, ...]
     receivers: tuple[str, ...]
-    queue: Port
-    """The switch port whose egress queue the test observes."""
+    watched: tuple[Port, ...]
+    """Switch ports whose egress queue and flow control are sampled finely; the first is the observed queue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a profile decides of a load."""
+
+    start_jitter_ns: int
+    """Senders of a simultaneous start post within this time after T0 [ns]."""
+    trial_seconds: float | None
+    """How long a trial lasts where the test has a duration [s, lab clock]."""
+    fabric: Fabric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +65,30 @@ class Observation:
 
     samples: pa.Table
     """One row a transfer, as in ``worker/samples.py``."""
-    queue: pd.DataFrame
-    """The observed queue over the trial's window, filled forward: ``time_ns`` and the ``queue`` fields."""
+    queue_of: Callable[[Port], pd.DataFrame]
+    """The egress queue of a switch port over the trial's window, filled forward: ``time_ns`` and the ``queue`` fields;
+    empty where the switch reports none."""
+    pfc_of: Callable[[Port], pd.DataFrame]
+    """Likewise the ``pfc`` fields of a switch port's lossless priority."""
+    interface_of: Callable[[Port], pd.DataFrame]
+    """Likewise the ``interface`` fields of a switch port."""
+    nic: Mapping[str, Mapping[str, int]]
+    """Host -> growth of its NIC's counters over the trial."""
     t0_ns: int
     t_end_ns: int
     interval_ns: int
-    """Sampling interval of the observed queue [ns]."""
+    """Sampling interval of the watched ports [ns]."""
     buffer_bytes: int
     """Size of the observed switch's buffer, 0 where the inventory does not say [bytes]."""
+    setting: Point
+    point: Point
+    site: Site
+    fabric: Fabric
+
+    @property
+    def queue(self) -> pd.DataFrame:
+        """The observed queue."""
+        return self.queue_of(self.site.watched[0])
 
     def growth(self, counter: str) -> int:
         """Return how much a counter of the observed queue grew over the trial's window.
@@ -46,10 +96,7 @@ class Observation:
         Raises:
             UndefinedKpi: The switch does not report it.
         """
-        values = self.queue[counter].dropna()
-        if values.empty:
-            raise UndefinedKpi(f"{counter}: the switch does not report it")
-        return int(values.iloc[-1]) - int(values.iloc[0])
+        return growth(self.queue, counter)
 
     def depth_bytes(self) -> NDArray[np.int64]:
         """Return the depth of the observed queue in each row of the window, shape ``(n,)`` [bytes].
@@ -87,20 +134,38 @@ class Distribution:
     """Samples of one trial -> one value a transfer, shape ``(n_transfers,)``."""
 
 
+def _no_series(_: Observation) -> pd.DataFrame | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Procedure:
     """One test of the draft, as the runner drives it."""
 
-    feature: str
-    """The switch feature that the test's settings configure."""
-    site: Callable[[Point, Topology, Mapping[str, Sequence[str]]], Site]
-    """Point, topology and the workers by pool (``prefill``, ``decode``) -> where the load goes."""
-    load: Callable[[Point, Site, int, int], TrialLoad]
-    """Point, site, start jitter [ns] and seed -> what every host sends."""
+    changes: Callable[[Point, Fabric], tuple[Change, ...]]
+    """Setting and fabric -> how the switches are configured."""
+    site: Callable[[Point, Fabric], Site]
+    """Point and fabric -> where the load goes."""
+    load: Callable[[Point, Site, Terms, int], TrialLoad]
+    """Point, site, terms and seed -> what every host sends."""
     measure: Callable[[Observation], Mapping[str, float | None]]
     """One trial -> a value a ``Quantity``; None where the trial does not define it."""
     quantities: tuple[Quantity, ...]
-    distributions: tuple[Distribution, ...]
+    distributions: tuple[Distribution, ...] = ()
+    series: Callable[[Observation], pd.DataFrame | None] = _no_series
+    """One trial -> a table over time that figures need; its ``attrs`` are kept with it."""
+
+
+def growth(frame: pd.DataFrame, counter: str) -> int:
+    """Return how much a counter grew from a frame's first known value to its last.
+
+    Raises:
+        UndefinedKpi: The switch does not report it.
+    """
+    values = frame[counter].dropna()
+    if values.empty:
+        raise UndefinedKpi(f"{counter}: the switch does not report it")
+    return int(values.iloc[-1]) - int(values.iloc[0])
 
 
 def defined(value: Callable[[], float]) -> float | None:

@@ -3,12 +3,13 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind, Topology
+from aibench_lib.procedures.procedure import Fabric
 from aibench_lib.spec import build
 from aibench_lib.switch.target import Target, parse_target
 from aibench_lib.telemetry.config import Influx
@@ -30,8 +31,15 @@ class Lab:
     workers: Mapping[str, Agent]
     pools: Mapping[str, Sequence[str]]
     """``prefill`` and ``decode``: worker names in inventory order."""
+    fabric_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Feature -> values for the tests that do not vary it; empty: the fabric as its operator configured it."""
     influx: Influx | None = None
     """The database that gets a copy of the telemetry."""
+
+    @property
+    def fabric(self) -> Fabric:
+        """What a procedure may know of the lab."""
+        return Fabric(topology=self.topology, pools=self.pools, baseline=self.fabric_settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +77,16 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
         switches={name: parse_target(name, hosts[name]) for name in groups.get("switches", ())},
         workers={name: _agent(name, hosts[name]) for name in groups.get("workers", ())},
         pools={pool: tuple(groups.get(pool, ())) for pool in ("prefill", "decode")},
+        fabric_settings=_fabric_settings(inventory.get("fabric_settings")),
         influx=_influx(inventory),
     )
+
+
+def _fabric_settings(values: object) -> Mapping[str, Mapping[str, Any]]:
+    settings = values or {}
+    if not isinstance(settings, Mapping) or not all(isinstance(own, Mapping) for own in settings.values()):
+        raise SpecError("inventory: fabric_settings: expected feature -> values, such as pfc: {pfc_threshold_bytes: 1}")
+    return settings
 
 
 def _influx(inventory: Mapping[str, Any]) -> Influx | None:
@@ -114,7 +130,8 @@ def lab_instance(state: Path | None) -> str:
 _HOST_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch", "worker")
 _INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
 _LAB_KEYS = (
-    *("lab", "isolated_lab", "topology", "profile", "profiles", "system", "workload", "simulation"),
+    *("lab", "isolated_lab", "topology", "fabric_settings", "profile", "profiles"),
+    *("system", "workload", "simulation"),
     *_INFLUX_KEYS,
 )
 _KNOWN = {*_HOST_KEYS, *_LAB_KEYS, "lab_network", "lab_state", "lab_password_file", "results_dir", "tests"}

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from aibench_lib.catalogue import Benchmark, load_benchmarks, points, settings
-from aibench_lib.errors import SpecError
+from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.model import Deviation
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Point
+from aibench_lib.procedures.procedure import Change, Point
+from aibench_lib.run.lab import Lab
 from aibench_lib.spec import build
+from aibench_lib.switch.setting import parse_setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +30,32 @@ class Profile:
     """T0 is this long after every worker is connected; must cover a call to all workers [ns]."""
     fabric_interval_ns: int | None = None
     """Sampling interval of every other counter; None: 100 times that of the observed queue [ns]."""
+    trial_seconds: float | None = None
+    """How long a trial lasts, of the tests that have a duration [s, lab clock]."""
     seed: int = 1
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Test id -> the keys above that differ for this test."""
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        for name, value in self._numbers().items():
+            kinds = (int, float) if name == "trial_seconds" else int
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) or value < 0):
                 raise ValueError(f"{name}: expected a whole number, found {value!r}")
-        if self.trials == 0 or self.telemetry_interval_ns == 0:
-            raise ValueError("trials and telemetry_interval_ns must be at least 1")
+        if 0 in (self.trials, self.telemetry_interval_ns, self.trial_seconds):
+            raise ValueError("trials, telemetry_interval_ns and trial_seconds must not be 0")
+        known = [name for name in self._numbers() if name != "seed"]
+        for test, own in self.tests.items():
+            for name in own:
+                if name not in known:
+                    raise ValueError(f"tests: {test!r}: {name}: unknown key; known: {', '.join(known)}")
+            self.of(test)
+
+    def of(self, test: str) -> "Profile":
+        """Return the profile as it is for one test."""
+        return replace(self, **{**self.tests.get(test, {}), "tests": {}})
+
+    def _numbers(self) -> dict[str, Any]:
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "tests"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +66,8 @@ class PlannedTest:
     settings: tuple[Point, ...]
     points: tuple[Point, ...]
     trials: int
+    not_attainable: Mapping[str, str] = field(default_factory=dict)
+    """A setting that is left out, as it is shown -> why the switches cannot take it."""
 
     @property
     def total_trials(self) -> int:
@@ -109,18 +131,42 @@ def _section(test: str) -> int:
     return int(test.split(".")[0])
 
 
-def plan_tests(tests: Sequence[str], profile: Profile) -> tuple[PlannedTest, ...]:
-    """Return the settings, points and trials of each test."""
-    catalogue = load_benchmarks()
-    return tuple(
-        PlannedTest(
-            benchmark=catalogue[id_],
-            settings=tuple(settings(catalogue[id_])),
-            points=tuple(points(catalogue[id_])),
-            trials=profile.trials or catalogue[id_].trials,
-        )
-        for id_ in tests
+def plan_tests(tests: Sequence[str], profile: Profile, lab: Lab) -> tuple[PlannedTest, ...]:
+    """Return the settings, points and trials of each test; what the lab's switches cannot take is left out.
+
+    Raises:
+        SpecError: The lab does not fit a test, the inventory lacks a value that a setting needs, or no setting of a
+            test is attainable.
+    """
+    return tuple(_plan(load_benchmarks()[id_], profile, lab) for id_ in tests)
+
+
+def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
+    procedure = PROCEDURES[benchmark.id]
+    attainable: list[Point] = []
+    refused: dict[str, str] = {}
+    for setting in settings(benchmark):
+        try:
+            for change in procedure.changes(setting, lab.fabric):
+                _check_attainable(change, lab)
+            attainable.append(setting)
+        except NotAttainable as error:
+            refused[shown(setting)] = str(error)
+    if not attainable:
+        raise SpecError(f"test {benchmark.id}: no setting is attainable: {'; '.join(refused.values())}")
+    return PlannedTest(
+        benchmark=benchmark,
+        settings=tuple(attainable),
+        points=tuple(points(benchmark)),
+        trials=profile.of(benchmark.id).trials or benchmark.trials,
+        not_attainable=refused,
     )
+
+
+def _check_attainable(change: Change, lab: Lab) -> None:
+    for name, target in lab.switches.items():
+        if name in change.only or not change.only:
+            parse_setting(target, change.feature, change.values)
 
 
 def trials_of_setting(planned: PlannedTest, setting: Point, seed: int) -> Iterator[PlannedTrial]:
@@ -142,7 +188,12 @@ def trials_of_setting(planned: PlannedTest, setting: Point, seed: int) -> Iterat
 
 def planned_deviations(planned: Sequence[PlannedTest]) -> list[Deviation]:
     """Return where the plan itself differs from the draft."""
-    return [
+    left_out = [
+        Deviation(subject=f"Test {test.benchmark.id}: {setting}", draft="to be measured", here=reason)
+        for test in planned
+        for setting, reason in test.not_attainable.items()
+    ]
+    return left_out + [
         Deviation(
             subject=f"Test {test.benchmark.id}: trials per configuration",
             draft=f"at least {test.benchmark.trials}",
@@ -153,14 +204,21 @@ def planned_deviations(planned: Sequence[PlannedTest]) -> list[Deviation]:
     ]
 
 
-def steps(planned: Sequence[PlannedTest]) -> list[dict[str, Any]]:
-    """Return what a playbook loops over: one item a test and setting."""
+def steps(planned: Sequence[PlannedTest], lab: Lab) -> list[dict[str, Any]]:
+    """Return what a playbook loops over: one item a test and setting, with the changes it needs and where."""
     return [
         {
             "test": test.benchmark.id,
-            "feature": PROCEDURES[test.benchmark.id].feature,
+            "changes": [
+                {
+                    "feature": change.feature,
+                    "values": dict(change.values),
+                    "switches": list(change.only or lab.switches),
+                }
+                for change in PROCEDURES[test.benchmark.id].changes(setting, lab.fabric)
+            ],
             "setting": dict(setting),
-            "label": f"Test {test.benchmark.id}, {shown(setting)}",
+            "label": f"Test {test.benchmark.id}, {shown(setting) or 'the fabric as it is'}",
         }
         for test in planned
         for setting in test.settings
@@ -170,10 +228,20 @@ def steps(planned: Sequence[PlannedTest]) -> list[dict[str, Any]]:
 def said(planned: Sequence[PlannedTest]) -> list[str]:
     """Return the plan in a line a test."""
     return [
-        f"Test {test.benchmark.id} {test.benchmark.title}: {len(test.settings)} settings x {len(test.points)} points x "
-        f"{test.trials} trials = {test.total_trials} trials"
+        line
         for test in planned
+        for line in (
+            f"Test {test.benchmark.id} {test.benchmark.title}: {counted(len(test.settings), 'setting')} x "
+            f"{counted(len(test.points), 'point')} x {counted(test.trials, 'trial')} = "
+            f"{counted(test.total_trials, 'trial')}",
+            *(f"  left out: {setting}: {reason}" for setting, reason in test.not_attainable.items()),
+        )
     ]
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number with its noun in the singular or plural."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def shown(point: Point) -> str:

@@ -27,7 +27,7 @@ from aibench_lib.run.plan import (
     shown,
     steps,
 )
-from aibench_lib.run.summary import summarise, write_values
+from aibench_lib.run.summary import methods, summarise, write_values
 from aibench_lib.run.trials import check_sites
 from aibench_lib.switch import transaction
 from aibench_lib.units import NS_PER_US
@@ -82,7 +82,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
 
     Returns:
         ``changed``, ``run_dir``, ``guard``, ``trials``, ``msg`` and ``steps``: one item a setting, with ``test``,
-        ``feature``, ``setting`` and ``label``.
+        ``changes``, ``setting`` and ``label``.
 
     Raises:
         SpecError: Something in the inventory or in the request is wrong.
@@ -91,7 +91,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
     inventory = request.inventory
     lab = parse_lab(inventory)
     profile = choose_profile(inventory.get("profile", "draft"), inventory["profiles"])
-    planned = plan_tests(choose_tests(request.tests, request.section), profile)
+    planned = plan_tests(choose_tests(request.tests, request.section), profile, lab)
     total = sum(test.total_trials for test in planned)
     for test in planned:
         check_sites(test, lab)
@@ -100,7 +100,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
         "run_dir": "",
         "guard": 0,
         "trials": total,
-        "steps": steps(planned),
+        "steps": steps(planned, lab),
         "msg": said(planned),
     }
     if preview:
@@ -130,7 +130,7 @@ def _make_folders(results: Path, planned: Sequence[PlannedTest]) -> Path:
     run_dir = results / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{'-'.join(test.benchmark.id for test in planned)}"
     if run_dir.exists():
         raise LabError("controller", f"{run_dir} is there already; start again in a second")
-    for folder in (run_dir, run_dir / "settings", run_dir / "samples", run_dir / "telemetry"):
+    for folder in (run_dir, *(run_dir / name for name in ("settings", "samples", "series", "telemetry"))):
         make_private_directory(folder)
     return run_dir
 
@@ -211,6 +211,7 @@ def _finish_run_json(run_dir: Path, events: Sequence[Mapping[str, Any]], done: i
             content["system"]["Workers"] |= workers_of(event["agents"])
     content["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     content["trials_done"] = done
+    content["methods"] = methods(event for event in events if event["event"] == "trial_done")
     content["discarded"] = [
         {"trial": event["trial"], "reason": event["reason"]} for event in events if event["event"] == "trial_discarded"
     ]

@@ -17,6 +17,7 @@ from aibench_lib.files import write_json, write_whole
 from aibench_lib.model import LabKind, Value
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Distribution, Quantity, defined
+from aibench_lib.units import NS_PER_SECOND
 
 UNDEFINED = "n/a"
 
@@ -39,7 +40,10 @@ def summarise(run: str, lab: LabKind, trials: Iterable[Mapping[str, Any]], sampl
         groups.setdefault(key, []).append(trial)
     values = []
     for (test, setting, point), members in groups.items():
-        common = {"run": run, "test": test, "setting": json.loads(setting), "point": json.loads(point), "lab": lab}
+        common = {
+            "run": run, "test": test, "setting": json.loads(setting), "point": json.loads(point), "lab": lab,
+            "method": max(method_of(member) for member in members),
+        }
         procedure = PROCEDURES[test]
         for quantity in procedure.quantities:
             values.append(_mean(quantity, members, common))
@@ -48,6 +52,25 @@ def summarise(run: str, lab: LabKind, trials: Iterable[Mapping[str, Any]], sampl
             pooled = np.concatenate([distribution.of(table) for table in tables])
             values.extend(_percentiles(distribution, pooled, common))
     return values
+
+
+def method_of(trial: Mapping[str, Any]) -> str:
+    """Return how a trial's values came about: ``packet``, ``packet+skip``, or ``real``."""
+    return str(trial.get("simulation", {}).get("method", "real"))
+
+
+def methods(trials: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return how each test was simulated: test -> method, simulated and skipped time of all its trials [s]."""
+    found: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        simulation = trial.get("simulation")
+        if simulation:
+            nothing = {"method": simulation["method"], "simulated_seconds": 0.0, "skipped_seconds": 0.0}
+            so_far = found.setdefault(trial["test"], nothing)
+            so_far["method"] = max(so_far["method"], simulation["method"])  # "packet+skip" where one trial skipped
+            so_far["simulated_seconds"] += simulation["simulated_ns"] / NS_PER_SECOND
+            so_far["skipped_seconds"] += simulation["skipped_ns"] / NS_PER_SECOND
+    return found
 
 
 def _mean(quantity: Quantity, trials: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> Value:
@@ -117,6 +140,7 @@ _SCHEMA = pa.schema(
         ("n", pa.int64()),
         ("observation_point", pa.string()),
         ("lab", pa.string()),
+        ("method", pa.string()),
     ]
 )
 

@@ -1,20 +1,24 @@
 """One trial: offer the load, observe, judge whether it is valid, write it down."""
 
+import functools
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aibench_lib.errors import TrialError
 from aibench_lib.files import write_whole
+from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Observation, Point, Procedure, Site
+from aibench_lib.procedures.procedure import Observation, Point, Procedure, Site, Terms
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile
 from aibench_lib.telemetry import frames
 from aibench_lib.telemetry.control import Collector
+from aibench_lib.telemetry.ledger import Window
 from aibench_lib.worker.coordinator import Coordinator, TrialSamples
 
 _TELEMETRY_TIMEOUT_SECONDS = 30.0
@@ -42,7 +46,12 @@ class Bench:
         Raises:
             TrialError: Not everything was sent, or not in time.
         """
-        load = self._procedure.load(trial.point, self._site(trial), self.profile.start_jitter_ns, trial.seed)
+        terms = Terms(
+            start_jitter_ns=self.profile.start_jitter_ns,
+            trial_seconds=self.profile.trial_seconds or self.planned.benchmark.trial_seconds,
+            fabric=self.lab.fabric,
+        )
+        load = self._procedure.load(trial.point, self._site(trial), terms, trial.seed)
         return self.coordinator.run_trial(name, load, self.profile.start_lead_ns)
 
     def judge(self, trial: PlannedTrial, sent: TrialSamples) -> dict[str, object]:
@@ -55,33 +64,59 @@ class Bench:
         window = self.collector.window(sent.t0_ns, sent.t_end_ns, _TELEMETRY_TIMEOUT_SECONDS)
         if window.reasons:
             raise TrialError("; ".join(window.reasons))
-        port = self._site(trial).queue
-        options = self.lab.switches[port.node].options
-        seen = Observation(
-            samples=sent.table,
-            queue=frames.queue_frame(window.tables, port.node, port.interface, str(options["queue"])),
-            t0_ns=sent.t0_ns,
-            t_end_ns=sent.t_end_ns,
-            interval_ns=self.profile.telemetry_interval_ns,
-            buffer_bytes=int(options.get("buffer_bytes", 0)),
-        )
+        seen = self._observation(trial, sent, window)
         values = self._procedure.measure(seen)
         about = {"trial": trial.id, "test": self.planned.benchmark.id, "t0_ns": sent.t0_ns, "t_end_ns": sent.t_end_ns}
         where = {"setting": dict(self.setting), "point": dict(trial.point)}
-        self._write_samples(trial, sent.table, {**about, **where})
-        return {**about, **where, "seed": trial.seed, "values": dict(values)}
+        self._write("samples", trial, sent.table, {**about, **where})
+        series = self._procedure.series(seen)
+        if series is not None:
+            table = pa.Table.from_pandas(series, preserve_index=False)
+            self._write(
+                "series", trial, table, {**about, **where, **{str(key): value for key, value in series.attrs.items()}}
+            )
+        simulation = {"simulation": asdict(sent.simulation)} if sent.simulation else {}
+        return {**about, **where, **simulation, "seed": trial.seed, "values": dict(values)}
+
+    def _observation(self, trial: PlannedTrial, sent: TrialSamples, window: Window) -> Observation:
+        site = self._site(trial)
+        switches = self.lab.switches
+
+        def series(measurement: str, port: Port, **tags: str) -> pd.DataFrame:
+            names = {"switch": port.node, "interface": port.interface, **tags}
+            return frames.series_frame(window.tables, measurement, names)
+
+        return Observation(
+            samples=sent.table,
+            queue_of=functools.cache(
+                lambda port: series("queue", port, queue=str(switches[port.node].options["queue"]))
+            ),
+            pfc_of=functools.cache(
+                lambda port: series("pfc", port, priority=str(switches[port.node].options["priority"]))
+            ),
+            interface_of=functools.cache(lambda port: series("interface", port)),
+            nic=sent.nic,
+            t0_ns=sent.t0_ns,
+            t_end_ns=sent.t_end_ns,
+            interval_ns=self.profile.telemetry_interval_ns,
+            buffer_bytes=int(switches[site.watched[0].node].options.get("buffer_bytes", 0)),
+            setting=self.setting,
+            point=trial.point,
+            site=site,
+            fabric=self.lab.fabric,
+        )
 
     @property
     def _procedure(self) -> Procedure:
         return PROCEDURES[self.planned.benchmark.id]
 
     def _site(self, trial: PlannedTrial) -> Site:
-        return self._procedure.site(trial.point, self.lab.topology, self.lab.pools)
+        return self._procedure.site(trial.point, self.lab.fabric)
 
-    def _write_samples(self, trial: PlannedTrial, samples: pa.Table, about: dict[str, object]) -> None:
+    def _write(self, folder: str, trial: PlannedTrial, rows: pa.Table, about: dict[str, object]) -> None:
         described = {
             key: json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
             for key, value in about.items()
         }
-        table = samples.replace_schema_metadata(described)
-        write_whole(self.run_dir / "samples" / f"{trial.id}.parquet", lambda file: pq.write_table(table, file))
+        table = rows.replace_schema_metadata(described)
+        write_whole(self.run_dir / folder / f"{trial.id}.parquet", lambda file: pq.write_table(table, file))

@@ -54,9 +54,10 @@ def run_setting(
     journal = Journal(run_dir / "journal.jsonl")
     procedure = PROCEDURES[planned.benchmark.id]
     progress = _Progress(planned, journal, setting, say)
-    sites = [procedure.site(point, lab.topology, lab.pools) for point in planned.points]
+    profile = profile.of(planned.benchmark.id)
+    sites = [procedure.site(point, lab.fabric) for point in planned.points]
     hosts = {host for site in sites for host in (*site.senders, *site.receivers)}
-    watched = tuple(sorted({site.queue for site in sites}))
+    watched = tuple(sorted({port for site in sites for port in site.watched}))
     with (
         Collector.start(_collected(lab, watched, profile), run_dir) as collector,
         Coordinator([lab.workers[host] for host in sorted(hosts)]) as coordinator,
@@ -92,7 +93,7 @@ def check_sites(planned: PlannedTest, lab: Lab) -> None:
         SpecError: It has not.
     """
     for point in planned.points:
-        PROCEDURES[planned.benchmark.id].site(point, lab.topology, lab.pools)
+        PROCEDURES[planned.benchmark.id].site(point, lab.fabric)
 
 
 def _run_all(bench: Bench, waiting: Sequence[PlannedTrial], journal: Journal, progress: "_Progress") -> int:

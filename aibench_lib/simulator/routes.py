@@ -1,12 +1,16 @@
 """Equal-cost shortest paths: at every node, the set of ports that lead to a destination host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import networkx as nx
 import numpy as np
 import numpy.typing as npt
 
 from aibench_lib.model import Port, Topology
+
+_DESTINATION = -1
 
 
 @dataclass(frozen=True)
@@ -19,59 +23,60 @@ class Routes:
     """A row per set: the number of ports, then the ports' indices."""
 
 
-def shortest_paths(topology: Topology, ports: Sequence[Port]) -> Routes:
+def shortest_paths(topology: Topology, ports: Sequence[Port], down: Collection[Port] = ()) -> Routes:
     """Return the next-hop sets of all shortest paths; hosts forward nothing.
 
     Args:
         topology: The fabric; nodes are counted switches first, then hosts.
         ports: Both ends of every link, in the order in which they are counted: ``2 * i`` and ``2 * i + 1`` of link i.
+        down: Ports that are out of use; a link is, if either end is.
     """
-    nodes = {name: index for index, name in enumerate((*topology.switches, *topology.hosts))}
-    switches = len(topology.switches)
-    towards: list[list[tuple[int, int]]] = [[] for _ in nodes]
-    """By node: (neighbour, the port of the neighbour that leads here)."""
-    for index, port in enumerate(ports):
-        towards[nodes[port.node]].append((nodes[ports[index ^ 1].node], index ^ 1))
-
+    fabric = _Fabric(topology, ports, down)
+    switches, hosts = len(topology.switches), len(topology.hosts)
     numbers: dict[tuple[int, ...], int] = {(): 0}
-    sets = np.zeros((len(nodes), len(topology.hosts)), np.int32)
+    sets = np.zeros((switches + hosts, hosts), np.int32)
     columns: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
-    for host in range(len(topology.hosts)):
-        last_hops: dict[int, list[int]] = {}
-        for neighbour, port_index in towards[switches + host]:
-            last_hops.setdefault(neighbour, []).append(port_index)
-        group = tuple(sorted(last_hops))
+    for host in range(hosts):
+        node = switches + host
+        group = tuple(sorted(fabric.toward[node]))
         if group not in columns:
-            hops = _hops_towards(group, towards, switches)
-            columns[group] = np.array([_number(numbers, hops.get(node, ())) for node in range(len(nodes))], np.int32)
+            columns[group] = fabric.column(group, numbers)
         sets[:, host] = columns[group]
-        for node, port_indices in last_hops.items():
-            sets[node, host] = _number(numbers, port_indices)
+        for neighbour in group:
+            sets[neighbour, host] = numbers.setdefault(fabric.toward[node][neighbour], len(numbers))
     next_hops = np.zeros((len(numbers), 1 + max(map(len, numbers))), np.int32)
     for members, number in numbers.items():
         next_hops[number, : len(members) + 1] = (len(members), *members)
     return Routes(sets, next_hops)
 
 
-def _hops_towards(
-    group: Sequence[int], towards: Sequence[Sequence[tuple[int, int]]], switches: int
-) -> Mapping[int, Sequence[int]]:
-    """Return, by node, the ports on shortest paths to the nodes of ``group``, found breadth first."""
-    hops: dict[int, list[int]] = {}
-    frontier, reached = list(group), set(group)
-    while frontier:
-        found: dict[int, list[int]] = {}
-        for node in frontier:
-            if node >= switches:
-                continue
-            for neighbour, port_index in towards[node]:
-                if neighbour not in reached:
-                    found.setdefault(neighbour, []).append(port_index)
-        hops |= found
-        reached |= found.keys()
-        frontier = list(found)
-    return hops
+class _Fabric:
+    """The links in use, as a graph to search from a destination back to everyone who can reach it."""
 
+    def __init__(self, topology: Topology, ports: Sequence[Port], down: Collection[Port]) -> None:
+        nodes = {name: index for index, name in enumerate((*topology.switches, *topology.hosts))}
+        dead = frozenset(down)
+        towards: list[dict[int, list[int]]] = [{} for _ in nodes]
+        for index, port in enumerate(ports):
+            if port not in dead and ports[index ^ 1] not in dead:
+                towards[nodes[ports[index ^ 1].node]].setdefault(nodes[port.node], []).append(index)
+        self.toward = [{near: tuple(found) for near, found in by_near.items()} for by_near in towards]
+        """By node: a neighbour's ports that lead there."""
+        self._backwards: nx.DiGraph[int] = nx.DiGraph()
+        """From every switch to its neighbours; from a host to none, since it forwards nothing."""
+        self._backwards.add_nodes_from(range(len(nodes)))
+        for switch in range(len(topology.switches)):
+            self._backwards.add_edges_from((switch, neighbour) for neighbour in self.toward[switch])
 
-def _number(numbers: dict[tuple[int, ...], int], ports: Sequence[int]) -> int:
-    return numbers.setdefault(tuple(sorted(ports)), len(numbers))
+    def column(self, group: Sequence[int], numbers: dict[tuple[int, ...], int]) -> npt.NDArray[np.int32]:
+        """Return, by node, the number of the set of ports on shortest paths to the nodes of ``group``."""
+        column = np.zeros(len(self.toward), np.int32)
+        self._backwards.add_node(_DESTINATION)
+        self._backwards.add_edges_from((_DESTINATION, node) for node in group)
+        nearer = cast(dict[int, list[int]], nx.predecessor(self._backwards, _DESTINATION))
+        self._backwards.remove_node(_DESTINATION)
+        for node, next_nodes in nearer.items():
+            if node != _DESTINATION and next_nodes != [_DESTINATION]:
+                hops = sorted(port for near in next_nodes for port in self.toward[near][node])
+                column[node] = numbers.setdefault(tuple(hops), len(numbers))
+        return column

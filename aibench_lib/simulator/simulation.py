@@ -329,6 +329,12 @@ class Simulation:
         samples = int(self._clock[kernel.SAMPLES])
         return self._series_rows[:samples].copy().view(SAMPLE).reshape(samples)
 
+    def take_series(self) -> npt.NDArray[np.void]:
+        """Return the samples so far as :meth:`series` does, and forget them, so that a long trial needs no more memory."""
+        rows = self.series()
+        self._clock[kernel.SAMPLES] = 0
+        return rows
+
     def _queue(self, port: Port, priority: int) -> int:
         if port not in self._ports:
             raise SpecError(f"{port}: not a port of the topology")

@@ -8,31 +8,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aibench_lib.errors import UndefinedKpi
-from aibench_lib.telemetry.measurements import FIELDS
+from aibench_lib.telemetry.measurements import FIELDS, schema
 from aibench_lib.telemetry.windows import fill_forward, resets
 
 
-def queue_frame(tables: Mapping[str, pa.Table], switch: str, interface: str, queue: str) -> pd.DataFrame:
-    """Return the rows of one egress queue, one a time, filled forward.
+def series_frame(tables: Mapping[str, pa.Table], measurement: str, tags: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of one series of a measurement, one a time, filled forward.
 
     Args:
         tables: A window's rows by measurement.
-        switch: The switch's inventory name.
-        interface: The port, as the switch names it.
-        queue: The queue, as the switch names it.
+        measurement: Such as ``queue``.
+        tags: The tags that name the series, such as ``switch``, ``interface`` and ``queue``.
 
     Returns:
-        ``time_ns`` (int64, ascending) and the fields of the measurement ``queue``: int64, or pandas' nullable Int64
-        with NA up to the first row that has the field.
+        ``time_ns`` (int64, ascending) and the fields of the measurement: int64, or pandas' nullable Int64 with NA up
+        to the first row that has the field.  Empty where nothing reports the series.
     """
-    table = tables["queue"]
-    for tag, value in (("switch", switch), ("interface", interface), ("queue", queue)):
+    table = tables.get(measurement, schema(measurement).empty_table())
+    for tag, value in tags.items():
         table = table.filter(pc.equal(table[tag], value))
-    filled = fill_forward(table, "queue").select(["time_ns", *FIELDS["queue"]])
+    filled = fill_forward(table, measurement).select(["time_ns", *FIELDS[measurement]])
     frame: pd.DataFrame = filled.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     # Counters and depth may come in two messages of one time: the later row, filled forward, has both.
     frame = frame.drop_duplicates("time_ns", keep="last", ignore_index=True)
-    return frame.astype({name: "int64" for name in frame if not frame[name].hasnans})
+    whole = [name for name in frame if frame[name].dtype == "Int64" and not frame[name].hasnans]
+    return frame.astype(dict.fromkeys(whole, "int64"))
 
 
 def delta(frame: pd.DataFrame, field: str, begin_ns: int, end_ns: int) -> int:
@@ -42,7 +42,7 @@ def delta(frame: pd.DataFrame, field: str, begin_ns: int, end_ns: int) -> int:
     sample at or after the end is whatever other field that row came for.
 
     Args:
-        frame: One series over one window, as :func:`queue_frame` returns it.
+        frame: One series over one window, as :func:`series_frame` returns it.
         field: A counter's name.
         begin_ns: Begin of the window [ns].
         end_ns: End of the window [ns].

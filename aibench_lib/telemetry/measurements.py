@@ -7,6 +7,7 @@ import pyarrow as pa
 TAGS: Mapping[str, tuple[str, ...]] = {
     "queue": ("switch", "interface", "queue"),
     "interface": ("switch", "interface"),
+    "pfc": ("switch", "interface", "priority"),
     "buffer": ("switch",),
 }
 """Measurement -> the tags that name one series of it."""
@@ -30,6 +31,13 @@ FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
         "out_discards": pa.int64(),
         "oper_up": pa.bool_(),
     },
+    "pfc": {
+        "pause_rx_frames": pa.int64(),
+        "pause_tx_frames": pa.int64(),
+        "paused_ns": pa.int64(),
+        "pause_transitions": pa.int64(),
+        "watchdog_trips": pa.int64(),
+    },
     "buffer": {
         "used_bytes": pa.int64(),
         "free_bytes": pa.int64(),
@@ -42,6 +50,7 @@ FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "queue": ("transmit_packets", "transmit_bytes", "ecn_marked_packets", "dropped_packets", "dropped_bytes"),
     "interface": ("in_bytes", "out_bytes", "in_packets", "out_packets", "in_discards", "out_discards"),
+    "pfc": ("pause_rx_frames", "pause_tx_frames", "paused_ns", "pause_transitions", "watchdog_trips"),
     "buffer": (),
 }
 """Measurement -> the fields that only ever grow, unless the device was reset."""

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61ibench_lib/worker/agent.proto\x12\x11\x61ibench.worker.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x8a\x01\n\x0b\x44\x65scription\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0b\n\x03lab\x18\x03 \x01(\t\x12\x11\n\ttransport\x18\x04 \x01(\t\x12\r\n\x05\x63lock\x18\x05 \x01(\t\x12\x0e\n\x06now_ns\x18\x06 \x01(\x03\x12\x0b\n\x03nic\x18\x07 \x01(\t\x12\x10\n\x08\x66irmware\x18\x08 \x01(\t\"]\n\x08Transfer\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\toffset_ns\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\r\"]\n\x0ePrepareRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12.\n\ttransfers\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Transfer\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"5\n\x08\x45ndpoint\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0c\"J\n\x08Prepared\x12.\n\tendpoints\x18\x01 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\x12\x0e\n\x06now_ns\x18\x02 \x01(\x03\"M\n\x0e\x43onnectRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12,\n\x07senders\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"\x1b\n\tConnected\x12\x0e\n\x06now_ns\x18\x01 \x01(\x03\"T\n\nRunRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12\r\n\x05t0_ns\x18\x02 \x01(\x03\x12\x14\n\x0cparticipants\x18\x03 \x01(\r\x12\x12\n\ntimeout_ns\x18\x04 \x01(\x03\"1\n\x0bSampleBatch\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66inished_ns\x18\x02 \x01(\x03\"\x11\n\x0f\x43ountersRequest\"\x8d\x01\n\rCounterValues\x12<\n\x06values\x18\x01 \x03(\x0b\x32,.aibench.worker.v1.CounterValues.ValuesEntry\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x1c\n\x0bStopRequest\x12\r\n\x05trial\x18\x01 \x01(\t\"\t\n\x07Stopped2\xcc\x03\n\x05\x41gent\x12N\n\x08\x44\x65scribe\x12\".aibench.worker.v1.DescribeRequest\x1a\x1e.aibench.worker.v1.Description\x12I\n\x07Prepare\x12!.aibench.worker.v1.PrepareRequest\x1a\x1b.aibench.worker.v1.Prepared\x12J\n\x07\x43onnect\x12!.aibench.worker.v1.ConnectRequest\x1a\x1c.aibench.worker.v1.Connected\x12\x46\n\x03Run\x12\x1d.aibench.worker.v1.RunRequest\x1a\x1e.aibench.worker.v1.SampleBatch0\x01\x12P\n\x08\x43ounters\x12\".aibench.worker.v1.CountersRequest\x1a .aibench.worker.v1.CounterValues\x12\x42\n\x04Stop\x12\x1e.aibench.worker.v1.StopRequest\x1a\x1a.aibench.worker.v1.Stoppedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61ibench_lib/worker/agent.proto\x12\x11\x61ibench.worker.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x8a\x01\n\x0b\x44\x65scription\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0b\n\x03lab\x18\x03 \x01(\t\x12\x11\n\ttransport\x18\x04 \x01(\t\x12\r\n\x05\x63lock\x18\x05 \x01(\t\x12\x0e\n\x06now_ns\x18\x06 \x01(\x03\x12\x0b\n\x03nic\x18\x07 \x01(\t\x12\x10\n\x08\x66irmware\x18\x08 \x01(\t\"]\n\x08Transfer\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\toffset_ns\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\r\"]\n\x0ePrepareRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12.\n\ttransfers\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Transfer\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"5\n\x08\x45ndpoint\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0c\"J\n\x08Prepared\x12.\n\tendpoints\x18\x01 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\x12\x0e\n\x06now_ns\x18\x02 \x01(\x03\"M\n\x0e\x43onnectRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12,\n\x07senders\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"\x1b\n\tConnected\x12\x0e\n\x06now_ns\x18\x01 \x01(\x03\"T\n\nRunRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12\r\n\x05t0_ns\x18\x02 \x01(\x03\x12\x14\n\x0cparticipants\x18\x03 \x01(\r\x12\x12\n\ntimeout_ns\x18\x04 \x01(\x03\"\xe0\x01\n\x0bSampleBatch\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66inished_ns\x18\x02 \x01(\x03\x12\x41\n\nnic_growth\x18\x03 \x03(\x0b\x32-.aibench.worker.v1.SampleBatch.NicGrowthEntry\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0csimulated_ns\x18\x05 \x01(\x03\x12\x12\n\nskipped_ns\x18\x06 \x01(\x03\x1a\x30\n\x0eNicGrowthEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x11\n\x0f\x43ountersRequest\"\x8d\x01\n\rCounterValues\x12<\n\x06values\x18\x01 \x03(\x0b\x32,.aibench.worker.v1.CounterValues.ValuesEntry\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x1c\n\x0bStopRequest\x12\r\n\x05trial\x18\x01 \x01(\t\"\t\n\x07Stopped2\xcc\x03\n\x05\x41gent\x12N\n\x08\x44\x65scribe\x12\".aibench.worker.v1.DescribeRequest\x1a\x1e.aibench.worker.v1.Description\x12I\n\x07Prepare\x12!.aibench.worker.v1.PrepareRequest\x1a\x1b.aibench.worker.v1.Prepared\x12J\n\x07\x43onnect\x12!.aibench.worker.v1.ConnectRequest\x1a\x1c.aibench.worker.v1.Connected\x12\x46\n\x03Run\x12\x1d.aibench.worker.v1.RunRequest\x1a\x1e.aibench.worker.v1.SampleBatch0\x01\x12P\n\x08\x43ounters\x12\".aibench.worker.v1.CountersRequest\x1a .aibench.worker.v1.CounterValues\x12\x42\n\x04Stop\x12\x1e.aibench.worker.v1.StopRequest\x1a\x1a.aibench.worker.v1.Stoppedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aibench_lib.worker.agent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._loaded_options = None
+  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_options = b'8\001'
   _globals['_COUNTERVALUES_VALUESENTRY']._loaded_options = None
   _globals['_COUNTERVALUES_VALUESENTRY']._serialized_options = b'8\001'
   _globals['_DESCRIBEREQUEST']._serialized_start=53
@@ -51,18 +53,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONNECTED']._serialized_end=640
   _globals['_RUNREQUEST']._serialized_start=642
   _globals['_RUNREQUEST']._serialized_end=726
-  _globals['_SAMPLEBATCH']._serialized_start=728
-  _globals['_SAMPLEBATCH']._serialized_end=777
-  _globals['_COUNTERSREQUEST']._serialized_start=779
-  _globals['_COUNTERSREQUEST']._serialized_end=796
-  _globals['_COUNTERVALUES']._serialized_start=799
-  _globals['_COUNTERVALUES']._serialized_end=940
-  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_start=895
-  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_end=940
-  _globals['_STOPREQUEST']._serialized_start=942
-  _globals['_STOPREQUEST']._serialized_end=970
-  _globals['_STOPPED']._serialized_start=972
-  _globals['_STOPPED']._serialized_end=981
-  _globals['_AGENT']._serialized_start=984
-  _globals['_AGENT']._serialized_end=1444
+  _globals['_SAMPLEBATCH']._serialized_start=729
+  _globals['_SAMPLEBATCH']._serialized_end=953
+  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_start=905
+  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_end=953
+  _globals['_COUNTERSREQUEST']._serialized_start=955
+  _globals['_COUNTERSREQUEST']._serialized_end=972
+  _globals['_COUNTERVALUES']._serialized_start=975
+  _globals['_COUNTERVALUES']._serialized_end=1116
+  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_start=1071
+  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_end=1116
+  _globals['_STOPREQUEST']._serialized_start=1118
+  _globals['_STOPREQUEST']._serialized_end=1146
+  _globals['_STOPPED']._serialized_start=1148
+  _globals['_STOPPED']._serialized_end=1157
+  _globals['_AGENT']._serialized_start=1160
+  _globals['_AGENT']._serialized_end=1620
 # @@protoc_insertion_point(module_scope)

@@ -99,12 +99,27 @@ class RunRequest(_message.Message):
     def __init__(self, trial: _Optional[str] = ..., t0_ns: _Optional[int] = ..., participants: _Optional[int] = ..., timeout_ns: _Optional[int] = ...) -> None: ...
 
 class SampleBatch(_message.Message):
-    __slots__ = ("arrow", "finished_ns")
+    __slots__ = ("arrow", "finished_ns", "nic_growth", "method", "simulated_ns", "skipped_ns")
+    class NicGrowthEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     ARROW_FIELD_NUMBER: _ClassVar[int]
     FINISHED_NS_FIELD_NUMBER: _ClassVar[int]
+    NIC_GROWTH_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    SIMULATED_NS_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_NS_FIELD_NUMBER: _ClassVar[int]
     arrow: bytes
     finished_ns: int
-    def __init__(self, arrow: _Optional[bytes] = ..., finished_ns: _Optional[int] = ...) -> None: ...
+    nic_growth: _containers.ScalarMap[str, int]
+    method: str
+    simulated_ns: int
+    skipped_ns: int
+    def __init__(self, arrow: _Optional[bytes] = ..., finished_ns: _Optional[int] = ..., nic_growth: _Optional[_Mapping[str, int]] = ..., method: _Optional[str] = ..., simulated_ns: _Optional[int] = ..., skipped_ns: _Optional[int] = ...) -> None: ...
 
 class CountersRequest(_message.Message):
     __slots__ = ()

@@ -35,6 +35,20 @@ class TrialSamples:
     """The common start [ns since the epoch, lab clock]."""
     t_end_ns: int
     """When the last host had ended the trial [ns since the epoch, lab clock]."""
+    nic: Mapping[str, Mapping[str, int]]
+    """Host -> by how much each counter of its NIC grew in the trial."""
+    simulation: "Simulated | None"
+    """How the trial was simulated, None where packets are real."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What stands behind a simulated trial's values."""
+
+    method: str
+    """``packet``: every packet was simulated; ``packet+skip``: steady time was skipped."""
+    simulated_ns: int
+    skipped_ns: int
 
 
 class Coordinator:
@@ -110,7 +124,7 @@ class Coordinator:
             trial: The trial's name, unique within a run.
             load: What every participant sends; a host that only receives maps to ``()``.
             lead_ns: From the latest clock among the agents to T0 [ns of lab time].
-            timeout_ns: From T0 to when a transfer counts as failed [ns of lab time].
+            timeout_ns: From T0 to when a transfer counts as failed, where the load has no duration [ns of lab time].
 
         Raises:
             SpecError: A participant has no agent, a peer is no participant, or a certificate cannot be read.
@@ -124,7 +138,7 @@ class Coordinator:
         with ExitStack() as on_failure:
             on_failure.callback(self._abandon, trial, load.transfers)
             try:
-                samples = self._attempt(trial, load, lead_ns, timeout_ns)
+                samples = self._attempt(trial, load, lead_ns, load.duration_ns or timeout_ns)
             except LabError as error:
                 raise TrialError(str(error)) from error
             check_complete(samples.table, load)
@@ -146,7 +160,14 @@ class Coordinator:
         for host, finished_ns in ends.items():
             if not finished_ns:
                 raise LabError(host, "the agent ended its samples without saying when the trial ended")
-        return TrialSamples(pa.concat_tables([SCHEMA.empty_table(), *tables]), t0_ns, max(ends.values()))
+        last = {host: received[-1] for host, received in batches.items()}
+        return TrialSamples(
+            table=pa.concat_tables([SCHEMA.empty_table(), *tables]),
+            t0_ns=t0_ns,
+            t_end_ns=max(ends.values()),
+            nic={host: dict(batch.nic_growth) for host, batch in last.items()},
+            simulation=_simulated(last.values()),
+        )
 
     def _ask(self, method: str, requests: Mapping[str, Any]) -> dict[str, Any]:
         """Call one unary method on many agents at the same time; the first failure ends all."""
@@ -247,6 +268,14 @@ def _senders(
                 raise LabError(host, f"the agent prepared queue pair {endpoint.qp}, which the trial does not use")
             senders[receivers[host, endpoint.qp]].append(endpoint)
     return senders
+
+
+def _simulated(last: Iterable[agent_pb2.SampleBatch]) -> Simulated | None:
+    """Return how the trial was simulated: one simulation serves all hosts, and each of them says so."""
+    said = [batch for batch in last if batch.method]
+    if not said:
+        return None
+    return Simulated(said[0].method, said[0].simulated_ns, said[0].skipped_ns)
 
 
 def _cancel_all_on_failure(host: str, calls: Mapping[str, Any], failed: list[str]) -> Callable[[grpc.Call], None]:

@@ -7,6 +7,7 @@ SCHEMA = pa.schema(
         pa.field("host", pa.string(), nullable=False),
         pa.field("peer", pa.string(), nullable=False),
         pa.field("qp", pa.uint32(), nullable=False),
+        pa.field("priority", pa.uint32(), nullable=False),
         pa.field("size_bytes", pa.int64(), nullable=False),
         pa.field("intended_ns", pa.int64(), nullable=False),
         pa.field("posted_ns", pa.int64()),

@@ -39,11 +39,10 @@ class ActionModule(ActionBase):
         try:
             inventory = read_inventory(variables, state)
             profile = choose_profile(inventory.get("profile", "draft"), inventory["profiles"])
-            (planned,) = plan_tests([str(args["test"])], profile)
+            lab = parse_lab(inventory)
+            (planned,) = plan_tests([str(args["test"])], profile, lab)
             setting = next(one for one in planned.settings if dict(one) == dict(args["setting"]))
-            outcome = run_setting(
-                planned, setting, parse_lab(inventory), profile, Path(str(args["run_dir"])), Display().display
-            )
+            outcome = run_setting(planned, setting, lab, profile, Path(str(args["run_dir"])), Display().display)
         except AibenchError as error:
             return {"failed": True, "msg": str(error)}
         return {"changed": True, **asdict(outcome)}

@@ -13,7 +13,7 @@ from aibench_lib.errors import LabError
 from aibench_lib.model import Transfer, TrialLoad
 from aibench_lib.platforms import load_platform
 from aibench_lib.telemetry.control import Collector, Config
-from aibench_lib.telemetry.frames import delta, queue_frame
+from aibench_lib.telemetry.frames import delta, series_frame
 from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.worker.coordinator import Coordinator
 
@@ -22,7 +22,11 @@ PACKETS = 123
 SIZE_BYTES = PACKETS * 4_096
 FINE_NS = 10_000
 COARSE_NS = 1_000_000
-SWITCHES = {"leaf1": "arista_eos", "leaf2": "arista_eos", "spine1": "nokia_srlinux", "spine2": "nokia_srlinux"}
+SWITCHES = {f"leaf{number}": "arista_eos" for number in (1, 2, 3)} | {
+    f"spine{number}": "nokia_srlinux" for number in (1, 2)
+}
+
+QUEUE = {"switch": "leaf1", "interface": "Ethernet33", "queue": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_
             sent = coordinator.run_trial(f"t{number}", incast(), 100_000)
             window = collector.window(sent.t0_ns, sent.t_end_ns)
             assert window.reasons == ()
-            frame = queue_frame(window.tables, "leaf1", "Ethernet33", "3")
+            frame = series_frame(window.tables, "queue", QUEUE)
             assert delta(frame, "transmit_packets", sent.t0_ns, sent.t_end_ns) == len(SENDERS) * PACKETS
             assert delta(frame, "dropped_packets", sent.t0_ns, sent.t_end_ns) == 0
             assert frame["time_ns"].is_monotonic_increasing

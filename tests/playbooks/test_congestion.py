@@ -33,7 +33,7 @@ def finished(tmp_path_factory):
 
 def test_a_run_leaves_the_switches_as_they_were(finished):
     assert finished.lab.running() == finished.before
-    assert {event["host"] for event in finished.lab.events("restored")} == {"leaf1", "leaf2", "spine1", "spine2"}
+    assert {event["host"] for event in finished.lab.events("restored")} == {"leaf1", "leaf2", "leaf3", "spine1", "spine2"}
 
 
 def test_a_run_leaves_results_and_a_report_that_only_their_owner_can_read(finished):
@@ -103,7 +103,7 @@ def test_a_check_run_shows_the_change_of_every_switch_and_writes_nothing(lab):
     assert lab.virtual.writes == []
     assert lab.running() == before
     assert not lab.results.exists()
-    for switch in ("leaf1", "leaf2"):
+    for switch in ("leaf1", "leaf2", "leaf3"):
         assert f"+++ after: {switch}" in played.output or f"{switch}: ecn after" in played.output
     assert "minimum-threshold 5000000 bytes" in played.output
 

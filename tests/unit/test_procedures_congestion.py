@@ -1,37 +1,41 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from simulated_inventory import LAB
 
 from aibench_lib.errors import SpecError
 from aibench_lib.procedures.congestion import INCAST, completion_us
-from aibench_lib.procedures.procedure import Observation
-from aibench_lib.topology import load_topology
+from aibench_lib.procedures.procedure import Change, Fabric, Observation, Terms
 
-TOPOLOGY = load_topology(Path(__file__).parents[2] / "inventory/simulated/group_vars/all/topology.yml")
-POOLS = {
-    "prefill": [host for host in TOPOLOGY.hosts if host.startswith("prefill")],
-    "decode": [host for host in TOPOLOGY.hosts if host.startswith("decode")],
-}
+FABRIC = LAB.fabric
 POINT = {"prefill_workers": 4, "message_bytes": 16_000_000}
 
 
+def terms(start_jitter_ns):
+    return Terms(start_jitter_ns=start_jitter_ns, trial_seconds=None, fabric=FABRIC)
+
+
+def test_a_marking_threshold_is_set_on_every_switch():
+    setting = {"ecn_threshold_bytes": 100_000}
+    assert INCAST.changes(setting, FABRIC) == (Change(feature="ecn", values=setting),)
+
+
 def test_an_incast_meets_at_the_receivers_port_of_the_leaf_under_test():
-    site = INCAST.site(POINT, TOPOLOGY, POOLS)
-    assert str(site.queue) == "leaf1:Ethernet33"
+    site = INCAST.site(POINT, FABRIC)
+    assert str(site.watched[0]) == "leaf1:Ethernet33"
     assert site.receivers == ("decode01",)
     assert len(site.senders) == 4
 
 
 def test_an_incast_with_too_few_workers_under_the_leaf_is_refused_with_both_numbers():
+    few = {**FABRIC.pools, "prefill": FABRIC.pools["prefill"][:8]}
     with pytest.raises(SpecError, match="needs 32 prefill workers on leaf1 beside decode01, there are 8"):
-        INCAST.site({**POINT, "prefill_workers": 32}, TOPOLOGY, {**POOLS, "prefill": POOLS["prefill"][:8]})
+        INCAST.site({**POINT, "prefill_workers": 32}, Fabric(topology=FABRIC.topology, pools=few))
 
 
 def test_every_sender_posts_one_block_within_the_start_jitter():
-    load = INCAST.load(POINT, INCAST.site(POINT, TOPOLOGY, POOLS), 1000, 5)
+    load = INCAST.load(POINT, INCAST.site(POINT, FABRIC), terms(1000), 5)
     sent = [transfer for transfers in load.transfers.values() for transfer in transfers]
     assert [transfer.size_bytes for transfer in sent] == [16_000_000] * 4
     assert {transfer.peer for transfer in sent} == {"decode01"}
@@ -40,13 +44,13 @@ def test_every_sender_posts_one_block_within_the_start_jitter():
 
 
 def test_the_same_seed_draws_the_same_jitter_and_another_seed_another():
-    site = INCAST.site(POINT, TOPOLOGY, POOLS)
-    assert INCAST.load(POINT, site, 1000, 5) == INCAST.load(POINT, site, 1000, 5)
-    assert INCAST.load(POINT, site, 1000, 5).transfers != INCAST.load(POINT, site, 1000, 6).transfers
+    site = INCAST.site(POINT, FABRIC)
+    assert INCAST.load(POINT, site, terms(1000), 5) == INCAST.load(POINT, site, terms(1000), 5)
+    assert INCAST.load(POINT, site, terms(1000), 5).transfers != INCAST.load(POINT, site, terms(1000), 6).transfers
 
 
 def test_no_jitter_means_one_instant():
-    load = INCAST.load(POINT, INCAST.site(POINT, TOPOLOGY, POOLS), 0, 5)
+    load = INCAST.load(POINT, INCAST.site(POINT, FABRIC), terms(0), 5)
     assert {transfer.offset_ns for transfers in load.transfers.values() for transfer in transfers} == {0}
 
 
@@ -63,7 +67,19 @@ def observed() -> Observation:
         }
     )
     return Observation(
-        samples=samples, queue=queue, t0_ns=0, t_end_ns=200_000, interval_ns=10_000, buffer_bytes=1_000_000
+        samples=samples,
+        queue_of=lambda port: queue,
+        pfc_of=lambda port: pd.DataFrame(),
+        interface_of=lambda port: pd.DataFrame(),
+        nic={},
+        t0_ns=0,
+        t_end_ns=200_000,
+        interval_ns=10_000,
+        buffer_bytes=1_000_000,
+        setting={},
+        point=POINT,
+        site=INCAST.site(POINT, FABRIC),
+        fabric=FABRIC,
     )
 
 

@@ -1,7 +1,8 @@
 import pytest
+from simulated_inventory import LAB
 
 from aibench_lib.catalogue import load_benchmarks
-from aibench_lib.errors import SpecError
+from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.run.plan import (
     Profile,
     choose_profile,
@@ -9,6 +10,7 @@ from aibench_lib.run.plan import (
     duration,
     plan_tests,
     planned_deviations,
+    said,
     steps,
     trials_of_setting,
 )
@@ -17,30 +19,30 @@ PROFILES = {"quick": {"trials": 3}, "draft": {}}
 
 
 def test_the_draft_profile_plans_the_400_trials_of_test_8_1():
-    (planned,) = plan_tests(["8.1"], choose_profile("draft", PROFILES))
+    (planned,) = plan_tests(["8.1"], choose_profile("draft", PROFILES), LAB)
     assert planned.total_trials == 4 * 5 * 20
 
 
 def test_the_quick_profile_plans_three_trials_and_says_that_the_draft_asks_for_twenty():
-    planned = plan_tests(["8.1"], choose_profile("quick", PROFILES))
+    planned = plan_tests(["8.1"], choose_profile("quick", PROFILES), LAB)
     assert planned[0].total_trials == 4 * 5 * 3
     (deviation,) = planned_deviations(planned)
     assert (deviation.draft, deviation.here) == ("at least 20", "3")
 
 
 def test_the_draft_profile_deviates_in_nothing():
-    assert planned_deviations(plan_tests(["8.1"], Profile())) == []
+    assert planned_deviations(plan_tests(["8.1"], Profile(), LAB)) == []
 
 
 def test_every_trial_has_its_own_name_and_its_own_seed():
-    (planned,) = plan_tests(["8.1"], Profile())
+    (planned,) = plan_tests(["8.1"], Profile(), LAB)
     trials = [trial for setting in planned.settings for trial in trials_of_setting(planned, setting, 1)]
     assert len({trial.id for trial in trials}) == len({trial.seed for trial in trials}) == 400
 
 
 def test_a_trials_seed_depends_on_the_runs_seed_and_not_on_how_many_trials_there_are():
-    (few,) = plan_tests(["8.1"], Profile(trials=2))
-    (many,) = plan_tests(["8.1"], Profile(trials=20))
+    (few,) = plan_tests(["8.1"], Profile(trials=2), LAB)
+    (many,) = plan_tests(["8.1"], Profile(trials=20), LAB)
     setting = few.settings[2]
     seeds = {trial.id: trial.seed for trial in trials_of_setting(many, setting, 7)}
     assert all(seeds[trial.id] == trial.seed for trial in trials_of_setting(few, setting, 7))
@@ -48,9 +50,39 @@ def test_a_trials_seed_depends_on_the_runs_seed_and_not_on_how_many_trials_there
 
 
 def test_a_step_holds_what_a_playbook_needs_to_configure_one_setting():
-    first = steps(plan_tests(["8.1"], Profile()))[0]
-    assert first["feature"] == "ecn"
-    assert first["setting"] == {"ecn_threshold_bytes": 100_000}
+    first = steps(plan_tests(["8.1"], Profile(), LAB), LAB)[0]
+    values = {"ecn_threshold_bytes": 100_000}
+    assert first["changes"] == [{"feature": "ecn", "values": values, "switches": list(LAB.topology.switches)}]
+    assert first["setting"] == values
+
+
+def test_a_setting_that_a_switch_cannot_take_is_left_out_and_reported(monkeypatch):
+    def refuses(target, feature, values):
+        if target.host == "spine2" and values["ecn_threshold_bytes"] > 1_000_000:
+            raise NotAttainable("not attainable: 5000000 > max 1000000 bytes")
+
+    monkeypatch.setattr("aibench_lib.run.plan.parse_setting", refuses)
+    planned = plan_tests(["8.1"], Profile(), LAB)
+    assert len(planned[0].settings) == 3
+    (deviation,) = planned_deviations(planned)
+    assert deviation.subject == "Test 8.1: ecn_threshold_bytes=5000000"
+    assert deviation.here == "not attainable: 5000000 > max 1000000 bytes"
+    assert said(planned)[1].startswith("  left out: ecn_threshold_bytes=5000000: not attainable")
+
+
+def test_a_test_of_which_no_setting_is_attainable_is_refused(monkeypatch):
+    def refuses(target, feature, values):
+        raise NotAttainable("not attainable: no ECN")
+
+    monkeypatch.setattr("aibench_lib.run.plan.parse_setting", refuses)
+    with pytest.raises(SpecError, match=r"test 8\.1: no setting is attainable: not attainable: no ECN"):
+        plan_tests(["8.1"], Profile(), LAB)
+
+
+def test_a_profile_may_differ_for_one_test():
+    profile = choose_profile("mine", {"mine": {"trials": 3, "tests": {"8.4": {"trials": 1, "trial_seconds": 2.5}}}})
+    assert (profile.of("8.1").trials, profile.of("8.4").trials) == (3, 1)
+    assert (profile.of("8.1").trial_seconds, profile.of("8.4").trial_seconds) == (None, 2.5)
 
 
 def test_a_section_without_a_wish_means_all_of_its_tests_that_can_be_run():
@@ -82,7 +114,19 @@ def test_an_unknown_profile_is_refused_with_the_known_ones():
         choose_profile("fast", PROFILES)
 
 
-@pytest.mark.parametrize("wrong", [{"trails": 3}, {"trials": "three"}, {"trials": 0}, {"trials": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trails": 3},
+        {"trials": "three"},
+        {"trials": 0},
+        {"trials": -1},
+        {"tests": {"8.4": {"trails": 3}}},
+        {"tests": {"8.4": {"trials": 0}}},
+        {"tests": {"8.4": {"seed": 2}}},
+        {"tests": {"8.4": 3}},
+    ],
+)
 def test_a_wrong_profile_is_refused_with_its_name(wrong):
     with pytest.raises(SpecError, match=r"inventory: profiles\.quick"):
         choose_profile("quick", {"quick": wrong})

@@ -9,9 +9,9 @@ import pytest
 from aibench_lib.errors import LabError
 from aibench_lib.files import write_whole
 from aibench_lib.model import LabKind
-from aibench_lib.run.summary import summarise, write_values
+from aibench_lib.run.summary import methods, summarise, write_values
 
-COLUMNS = "run,test,setting,point,kpi,statistic,value,unit,ci_low,ci_high,n,observation_point,lab"
+COLUMNS = "run,test,setting,point,kpi,statistic,value,unit,ci_low,ci_high,n,observation_point,lab,method"
 
 
 def trial(number: int, marking_rate: float | None) -> dict[str, object]:
@@ -107,3 +107,17 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_rest(tmp_path):
         write_whole(path, fill_the_disk)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_each_value_says_whether_time_was_skipped_in_one_of_its_trials(samples):
+    packet = {"method": "packet", "simulated_ns": 2_000_000_000, "skipped_ns": 0}
+    skip = {"method": "packet+skip", "simulated_ns": 1_000_000_000, "skipped_ns": 299_000_000_000}
+    trials = [{**trial(1, 5.0), "simulation": packet}, {**trial(2, 5.0), "simulation": skip}]
+    assert {value.method for value in summarise("r", LabKind.SIMULATED, trials, samples)} == {"packet+skip"}
+    assert methods(trials) == {"8.1": {"method": "packet+skip", "simulated_seconds": 3.0, "skipped_seconds": 299.0}}
+
+
+def test_values_of_real_packets_say_so(samples):
+    trials = [trial(1, 5.0), trial(2, 5.0)]
+    assert {value.method for value in summarise("r", LabKind.HARDWARE, trials, samples)} == {"real"}
+    assert methods(trials) == {}

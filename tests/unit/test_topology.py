@@ -24,7 +24,9 @@ def test_the_simulated_lab_has_32_prefill_workers_and_a_decode_worker_under_the_
 def test_the_simulated_lab_is_a_clos_in_which_every_leaf_meets_every_spine():
     topology = load_topology(SIMULATED)
     pairs = {frozenset((link.a.node, link.b.node)) for link in topology.links}
-    assert all(frozenset((leaf, spine)) in pairs for leaf in ("leaf1", "leaf2") for spine in ("spine1", "spine2"))
+    assert all(
+        frozenset((leaf, spine)) in pairs for leaf in ("leaf1", "leaf2", "leaf3") for spine in ("spine1", "spine2")
+    )
 
 
 def test_a_link_has_the_topologys_rate_unless_it_names_one():

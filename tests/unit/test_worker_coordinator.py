@@ -138,6 +138,7 @@ class TestingAgent(AgentServicer):
             "host": self.host,
             "peer": transfer.peer,
             "qp": transfer.qp,
+            "priority": transfer.priority,
             "size_bytes": transfer.size_bytes,
             "intended_ns": posted_ns,
             "posted_ns": posted_ns,

@@ -9,6 +9,7 @@ ROW = {
     "host": "prefill01",
     "peer": "decode01",
     "qp": 1,
+    "priority": 3,
     "size_bytes": 16_000_000,
     "intended_ns": 1_700_000_000_000_000_000,
     "posted_ns": 1_700_000_000_000_000_001,

@@ -1,11 +1,13 @@
 """Read the fabric's topology from the inventory's ``group_vars/all/topology.yml``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
 from aibench_lib.spec import build, load_yaml
+from aibench_lib.topology.clos import build_fabric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +18,18 @@ class _TopologyFile:
     hosts: list[str]
     links: list[list[str]]
     """Pairs ``[node:interface, node:interface]``, or with a third element, the line rate [bit/s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FabricFile:
+    link_bps: int
+    """Line rate of a host's link [bit/s]."""
+    fabric: object
+    """See :mod:`aibench_lib.topology.shapes`."""
+
+    def __post_init__(self) -> None:
+        if type(self.link_bps) is not int or self.link_bps < 1:
+            raise ValueError(f"link_bps is {self.link_bps!r}, must be a whole number of at least 1")
 
 
 def load_topology(path: Path) -> Topology:
@@ -33,11 +47,21 @@ def load_topology(path: Path) -> Topology:
 
 
 def parse_topology(values: object, where: str) -> Topology:
-    """Return the topology of already read values; ``where`` opens every message.
+    """Return the topology of already read values, link by link or by the shape of its fabric.
+
+    Args:
+        values: ``switches``, ``hosts`` and ``links``; or ``fabric``.
+        where: Opens every message.
 
     Raises:
         SpecError: As for :func:`load_topology`.
     """
+    if isinstance(values, Mapping) and "fabric" in values:
+        for key in ("switches", "hosts", "links"):
+            if key in values:
+                raise SpecError(f"{where}.{key}: fabric declares it already; remove one of them")
+        fabric = build(_FabricFile, values, where)
+        return build_fabric(fabric.fabric, fabric.link_bps, f"{where}.fabric")
     spec = build(_TopologyFile, values, where)
     nodes = {*spec.switches, *spec.hosts}
     links = []
