@@ -23,6 +23,8 @@ class Fabric:
     topology: Topology
     pools: Mapping[str, Sequence[str]]
     """``prefill`` and ``decode``: worker names in inventory order."""
+    leaf_under_test: str = ""
+    """The inventory's leaf under test (DUT-S) of this test; empty: the leaf of the first decode worker."""
     baseline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The inventory's ``fabric_settings``: feature -> values for tests that do not vary it; empty leaves the fabric as
     its operator configured it."""

@@ -33,13 +33,19 @@ class Lab:
     """``prefill`` and ``decode``: worker names in inventory order."""
     fabric_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Feature -> values for the tests that do not vary it; empty: the fabric as its operator configured it."""
+    leaf_under_test: Mapping[str, str] = field(default_factory=dict)
+    """Test -> its leaf under test (DUT-S), where the inventory names one."""
     influx: Influx | None = None
     """The database that gets a copy of the telemetry."""
 
-    @property
-    def fabric(self) -> Fabric:
-        """What a procedure may know of the lab."""
-        return Fabric(topology=self.topology, pools=self.pools, baseline=self.fabric_settings)
+    def fabric(self, test: str) -> Fabric:
+        """Return what the procedure of a test may know of the lab."""
+        return Fabric(
+            topology=self.topology,
+            pools=self.pools,
+            leaf_under_test=self.leaf_under_test.get(test, ""),
+            baseline=self.fabric_settings,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,7 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
         workers={name: _agent(name, hosts[name]) for name in groups.get("workers", ())},
         pools={pool: tuple(groups.get(pool, ())) for pool in ("prefill", "decode")},
         fabric_settings=_fabric_settings(inventory.get("fabric_settings")),
+        leaf_under_test=_leaf_under_test(inventory.get("leaf_under_test"), topology),
         influx=_influx(inventory),
     )
 
@@ -87,6 +94,16 @@ def _fabric_settings(values: object) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(settings, Mapping) or not all(isinstance(own, Mapping) for own in settings.values()):
         raise SpecError("inventory: fabric_settings: expected feature -> values, such as pfc: {pfc_threshold_bytes: 1}")
     return settings
+
+
+def _leaf_under_test(values: object, topology: Topology) -> Mapping[str, str]:
+    leaves = values or {}
+    if not isinstance(leaves, Mapping):
+        raise SpecError('inventory: leaf_under_test: expected test -> switch, such as "8.2": leaf3')
+    for test, leaf in leaves.items():
+        if leaf not in topology.switches:
+            raise SpecError(f"inventory: leaf_under_test: {test}: {leaf!r} is no switch of the topology")
+    return {str(test): str(leaf) for test, leaf in leaves.items()}
 
 
 def _influx(inventory: Mapping[str, Any]) -> Influx | None:
@@ -130,7 +147,7 @@ def lab_instance(state: Path | None) -> str:
 _HOST_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch", "worker")
 _INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
 _LAB_KEYS = (
-    *("lab", "isolated_lab", "topology", "fabric_settings", "profile", "profiles"),
+    *("lab", "isolated_lab", "topology", "fabric_settings", "leaf_under_test", "profile", "profiles"),
     *("system", "workload", "simulation"),
     *_INFLUX_KEYS,
 )

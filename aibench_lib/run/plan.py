@@ -147,7 +147,7 @@ def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
     refused: dict[str, str] = {}
     for setting in settings(benchmark):
         try:
-            for change in procedure.changes(setting, lab.fabric):
+            for change in procedure.changes(setting, lab.fabric(benchmark.id)):
                 _check_attainable(change, lab)
             attainable.append(setting)
         except NotAttainable as error:
@@ -215,7 +215,7 @@ def steps(planned: Sequence[PlannedTest], lab: Lab) -> list[dict[str, Any]]:
                     "values": dict(change.values),
                     "switches": list(change.only or lab.switches),
                 }
-                for change in PROCEDURES[test.benchmark.id].changes(setting, lab.fabric)
+                for change in PROCEDURES[test.benchmark.id].changes(setting, lab.fabric(test.benchmark.id))
             ],
             "setting": dict(setting),
             "label": f"Test {test.benchmark.id}, {shown(setting) or 'the fabric as it is'}",

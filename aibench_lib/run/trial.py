@@ -13,7 +13,7 @@ from aibench_lib.errors import TrialError
 from aibench_lib.files import write_whole
 from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Observation, Point, Procedure, Site, Terms
+from aibench_lib.procedures.procedure import Fabric, Observation, Point, Procedure, Site, Terms
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile
 from aibench_lib.telemetry import frames
@@ -49,7 +49,7 @@ class Bench:
         terms = Terms(
             start_jitter_ns=self.profile.start_jitter_ns,
             trial_seconds=self.profile.trial_seconds or self.planned.benchmark.trial_seconds,
-            fabric=self.lab.fabric,
+            fabric=self._fabric,
         )
         load = self._procedure.load(trial.point, self._site(trial), terms, trial.seed)
         return self.coordinator.run_trial(name, load, self.profile.start_lead_ns)
@@ -103,7 +103,7 @@ class Bench:
             setting=self.setting,
             point=trial.point,
             site=site,
-            fabric=self.lab.fabric,
+            fabric=self._fabric,
         )
 
     @property
@@ -111,7 +111,11 @@ class Bench:
         return PROCEDURES[self.planned.benchmark.id]
 
     def _site(self, trial: PlannedTrial) -> Site:
-        return self._procedure.site(trial.point, self.lab.fabric)
+        return self._procedure.site(trial.point, self._fabric)
+
+    @functools.cached_property
+    def _fabric(self) -> Fabric:
+        return self.lab.fabric(self.planned.benchmark.id)
 
     def _write(self, folder: str, trial: PlannedTrial, rows: pa.Table, about: dict[str, object]) -> None:
         described = {

@@ -55,7 +55,8 @@ def run_setting(
     procedure = PROCEDURES[planned.benchmark.id]
     progress = _Progress(planned, journal, setting, say)
     profile = profile.of(planned.benchmark.id)
-    sites = [procedure.site(point, lab.fabric) for point in planned.points]
+    fabric = lab.fabric(planned.benchmark.id)
+    sites = [procedure.site(point, fabric) for point in planned.points]
     hosts = {host for site in sites for host in (*site.senders, *site.receivers)}
     watched = tuple(sorted({port for site in sites for port in site.watched}))
     with (
@@ -92,8 +93,9 @@ def check_sites(planned: PlannedTest, lab: Lab) -> None:
     Raises:
         SpecError: It has not.
     """
+    fabric = lab.fabric(planned.benchmark.id)
     for point in planned.points:
-        PROCEDURES[planned.benchmark.id].site(point, lab.fabric)
+        PROCEDURES[planned.benchmark.id].site(point, fabric)
 
 
 def _run_all(bench: Bench, waiting: Sequence[PlannedTrial], journal: Journal, progress: "_Progress") -> int:

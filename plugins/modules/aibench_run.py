@@ -49,7 +49,9 @@ run_dir:
   returned: with O(state=opened)
   type: str
 steps:
-  description: One item a setting, with RV(steps.test), RV(steps.setting), RV(steps.feature) and RV(steps.label).
+  description:
+    - One item a setting, with RV(steps.test), RV(steps.setting), RV(steps.label) and RV(steps.changes).
+    - A change has C(feature), C(values) and the C(switches) that get it.
   returned: with O(state=opened)
   type: list
   elements: dict

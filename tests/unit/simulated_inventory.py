@@ -21,10 +21,14 @@ def _options(group):
     return {key: value for key, value in switch.items() if key not in ("platform", "gnmi_port", "ca", "known_hosts")}
 
 
+def _interfaces(topology, switch):
+    return [end.interface for link in topology.links for end in (link.a, link.b) if end.node == switch]
+
+
 def simulated_lab():
     topology = load_topology(_VARIABLES / "all/topology.yml")
-    platforms = {name: "arista_eos" if name.startswith("leaf") else "nokia_srlinux" for name in topology.switches}
-    options = {"arista_eos": _options("leaves"), "nokia_srlinux": _options("spines")}
+    platforms = {name: "arista_eos" if name in ("leaf1", "leaf2") else "nokia_srlinux" for name in topology.switches}
+    options = {"arista_eos": _options("eos"), "nokia_srlinux": _options("srlinux")}
     return Lab(
         kind=LabKind.SIMULATED,
         instance="test",
@@ -32,13 +36,19 @@ def simulated_lab():
         topology=topology,
         switches={
             name: Target(
-                host=name, address="192.0.2.1", platform=platform, username="", password="", options=options[platform]
+                host=name,
+                address="192.0.2.1",
+                platform=platform,
+                username="",
+                password="",
+                options={**options[platform], "interfaces": _interfaces(topology, name)},
             )
             for name, platform in platforms.items()
         },
         workers={},
         pools={pool: tuple(host for host in topology.hosts if host.startswith(pool)) for pool in ("prefill", "decode")},
         fabric_settings=_yaml("all/fabric.yml")["fabric_settings"],
+        leaf_under_test=_yaml("all/fabric.yml")["leaf_under_test"],
     )
 
 

@@ -8,7 +8,7 @@ from aibench_lib.errors import SpecError
 from aibench_lib.procedures.congestion import INCAST, completion_us
 from aibench_lib.procedures.procedure import Change, Fabric, Observation, Terms
 
-FABRIC = LAB.fabric
+FABRIC = LAB.fabric("8.1")
 POINT = {"prefill_workers": 4, "message_bytes": 16_000_000}
 
 

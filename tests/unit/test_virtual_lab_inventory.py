@@ -23,7 +23,7 @@ def test_the_default_inventory_is_a_lab_by_its_directory_and_by_its_hosts_file()
     spec = load_lab(INVENTORY)
     assert spec == load_lab(INVENTORY / "hosts.yml")
     assert spec.parameters.mtu_bytes == 4096
-    assert len(spec.topology.hosts) == 41
+    assert len(spec.topology.hosts) == 73
 
 
 def test_nodes_are_numbered_in_the_order_of_the_topology():
