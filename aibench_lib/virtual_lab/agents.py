@@ -4,12 +4,22 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn, TypeAlias
 
 import grpc
+import numpy as np
 import pyarrow as pa
 
 from aibench_lib import __version__
 from aibench_lib.model import LabKind, ObservationPoint
-from aibench_lib.virtual_lab.rendezvous import Aborted, InvalidRequest, Missing, NotReady, Refusal, Rendezvous, Start
-from aibench_lib.virtual_lab.world import Flow, Outcome, Times
+from aibench_lib.virtual_lab.rendezvous import (
+    Aborted,
+    InvalidRequest,
+    Missing,
+    NotReady,
+    Refusal,
+    Rendezvous,
+    Share,
+    Start,
+)
+from aibench_lib.virtual_lab.trial import NEVER, Flow, Integers
 from aibench_lib.worker import agent_pb2, agent_pb2_grpc
 from aibench_lib.worker.samples import SCHEMA, to_ipc
 
@@ -18,6 +28,11 @@ PORT = 50051
 Context: TypeAlias = grpc.aio.ServicerContext
 
 _CLOCK = "lab"
+_TRANSPORT = "simulated"
+_ROWS_A_MESSAGE = 10_000
+"""Well below the 4 MiB that a gRPC client receives by default."""
+_LARGEST_REQUEST_BYTES = 1 << 26
+"""Room for a million transfers of one host."""
 _CODES = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotReady: grpc.StatusCode.FAILED_PRECONDITION,
@@ -60,7 +75,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             host=self._host,
             version=__version__,
             lab=LabKind.SIMULATED,
-            transport="simulated",
+            transport=_TRANSPORT,
             clock=_CLOCK,
             now_ns=self._now_ns(),
             nic=self._nic,
@@ -70,12 +85,11 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         """Note what to send."""
         try:
             flows = [self._flow(transfer) for transfer in request.transfers]
-            if len({flow.qp for flow in flows}) < len(flows):
-                raise InvalidRequest(f"{self._host}: two transfers use the same queue pair")
             self._rendezvous.prepare(request.trial, self._host, flows, request.seed)
         except Refusal as refusal:
             await _refuse(context, refusal)
-        endpoints = [agent_pb2.Endpoint(peer=self._host, qp=flow.qp, address=self._host.encode()) for flow in flows]
+        qps = dict.fromkeys(flow.qp for flow in flows)
+        endpoints = [agent_pb2.Endpoint(peer=self._host, qp=qp, address=self._host.encode()) for qp in qps]
         return agent_pb2.Prepared(endpoints=endpoints, now_ns=self._now_ns())
 
     async def Connect(self, request: agent_pb2.ConnectRequest, context: Context) -> agent_pb2.Connected:  # noqa: N802
@@ -92,11 +106,18 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         """Send from T0 on, once every participant is here."""
         start = Start(request.t0_ns, request.participants, request.timeout_ns)
         try:
-            flows, outcome = await self._rendezvous.run(request.trial, self._host, start)
+            share = await self._rendezvous.run(request.trial, self._host, start)
         except Refusal as refusal:
             await _refuse(context, refusal)
+        outcome, samples = share.outcome, _samples(self._host, share, request.t0_ns)
+        for first in range(0, len(samples), _ROWS_A_MESSAGE):
+            yield agent_pb2.SampleBatch(arrow=to_ipc(samples.slice(first, _ROWS_A_MESSAGE)))
         yield agent_pb2.SampleBatch(
-            arrow=to_ipc(_samples(flows, outcome, request.t0_ns)), finished_ns=self._finished_ns(outcome, request.t0_ns)
+            finished_ns=outcome.finished_ns.get(self._host, request.t0_ns),
+            nic_growth=outcome.nic_growth.get(self._host, {}),
+            method=outcome.method,
+            simulated_ns=outcome.end_ns - request.t0_ns - outcome.skipped_ns,
+            skipped_ns=outcome.skipped_ns,
         )
 
     async def Counters(self, request: agent_pb2.CountersRequest, context: Context) -> agent_pb2.CounterValues:  # noqa: N802
@@ -124,40 +145,37 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             priority=transfer.priority,
         )
 
-    def _finished_ns(self, outcome: Outcome, t0_ns: int) -> int:
-        """Return when the last transfer from or to this host had ended."""
-        ended = t0_ns
-        for flow, times in outcome.times.items():
-            if self._host in (flow.source, flow.destination):
-                moment = times.completed_ns if flow.source == self._host else times.received_ns
-                ended = max(ended, outcome.end_ns if moment is None else moment)
-        return ended
-
 
 async def _refuse(context: Context, refusal: Refusal) -> NoReturn:
     await context.abort(_CODES[type(refusal)], str(refusal))
     raise AssertionError("unreachable: abort raises") from refusal
 
 
-def _samples(flows: list[Flow], outcome: Outcome, t0_ns: int) -> pa.Table:
-    return pa.Table.from_pylist([_sample(flow, outcome.times[flow], t0_ns) for flow in flows], SCHEMA)
-
-
-def _sample(flow: Flow, times: Times, t0_ns: int) -> dict[str, object]:
-    return {
-        "host": flow.source,
-        "peer": flow.destination,
-        "qp": flow.qp,
-        "size_bytes": flow.size_bytes,
-        "intended_ns": t0_ns + flow.offset_ns,
-        "posted_ns": times.posted_ns,
-        "completed_ns": times.completed_ns,
-        "received_ns": times.received_ns,
-        "status": "timeout" if times.completed_ns is None else "ok",
-        "clock": _CLOCK,
-        "transport": "simulated",
-        "observation_point": ObservationPoint.ENDPOINT,
+def _samples(host: str, share: Share, t0_ns: int) -> pa.Table:
+    """Return a row for each transfer, built by columns: a trial may have tens of thousands."""
+    flows, places, outcome = share.flows, share.places, share.outcome
+    count = len(flows)
+    completed = outcome.completed_ns[places]
+    columns = {
+        "host": pa.repeat(host, count),
+        "peer": pa.array([flow.destination for flow in flows], pa.string()),
+        "qp": pa.array([flow.qp for flow in flows], pa.uint32()),
+        "priority": pa.array([flow.priority for flow in flows], pa.uint32()),
+        "size_bytes": pa.array([flow.size_bytes for flow in flows], pa.int64()),
+        "intended_ns": pa.array([t0_ns + flow.offset_ns for flow in flows], pa.int64()),
+        "posted_ns": _moments(outcome.posted_ns[places]),
+        "completed_ns": _moments(completed),
+        "received_ns": _moments(outcome.received_ns[places]),
+        "status": pa.array(np.where(completed == NEVER, "timeout", "ok"), pa.string()),
+        "clock": pa.repeat(_CLOCK, count),
+        "transport": pa.repeat(_TRANSPORT, count),
+        "observation_point": pa.repeat(str(ObservationPoint.ENDPOINT), count),
     }
+    return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _moments(times_ns: Integers) -> pa.Array:
+    return pa.array(times_ns, pa.int64(), mask=times_ns == NEVER)
 
 
 async def serve_agent(service: AgentService, address: str, credentials: grpc.ServerCredentials) -> grpc.aio.Server:
@@ -166,7 +184,9 @@ async def serve_agent(service: AgentService, address: str, credentials: grpc.Ser
     Raises:
         OSError: The address is in use.
     """
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", _LARGEST_REQUEST_BYTES)]
+    )
     agent_pb2_grpc.add_AgentServicer_to_server(service, server)
     try:
         server.add_secure_port(f"{address}:{PORT}", credentials)

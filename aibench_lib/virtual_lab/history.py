@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aibench_lib.model import Port
-from aibench_lib.virtual_lab.observed import PRIORITIES, Entry, Subject
+from aibench_lib.units import PS_PER_NS
+from aibench_lib.virtual_lab.observed import PER_PRIORITY, PRIORITIES, Entry, Subject
 
 Integers = npt.NDArray[np.int64]
 
@@ -20,11 +21,36 @@ CUMULATIVE = (
     "ecn_marked_packets",
     "dropped_packets",
     "dropped_bytes",
+    "pause_rx_frames",
+    "pause_tx_frames",
+    "paused_ns",
+    "pause_transitions",
+    "watchdog_trips",
 )
 """Columns that only grow, over all trials."""
 _MOMENTARY = ("depth_bytes", "peak_depth_bytes")
-SERIES_COLUMNS = ("tx_packets", "tx_bytes", "ecn_marked_packets", "dropped_packets", "depth_bytes", "peak_depth_bytes")
+SERIES_COLUMNS = (
+    "tx_packets",
+    "tx_bytes",
+    "ecn_marked_packets",
+    "dropped_packets",
+    "pause_rx_frames",
+    "pause_tx_frames",
+    "paused_ns",
+    *_MOMENTARY,
+)
 """Columns that the simulator's series has; others are known at a snapshot only."""
+
+Series = Mapping[tuple[Port, int], Mapping[str, Integers]]
+"""(Port, priority) -> ``time_ns`` and :data:`SERIES_COLUMNS`, cumulative ones since the lab came up."""
+
+
+def value_of(table: npt.NDArray[Any], name: str) -> Integers:
+    """Return a column of a table of the simulator, durations in ns."""
+    if {"paused_ns": "paused_ps"}.get(name, name) not in (table.dtype.names or ()):  # TEMPORARY
+        return np.zeros(len(table), np.int64)
+    found: Integers = table["paused_ps"] // PS_PER_NS if name == "paused_ns" else table[name]
+    return found
 
 
 @dataclass(frozen=True)
@@ -95,7 +121,7 @@ def snapshot(
     columns = {}
     for name in (*CUMULATIVE, *_MOMENTARY):
         total = before.columns[name].copy() if name in CUMULATIVE else np.zeros_like(before.columns[name])
-        total[places] += counters[name]
+        total[places] += value_of(counters, name)
         columns[name] = total
     pools = zip(buffers["node"].tolist(), buffers["used_bytes"].tolist(), buffers["size_bytes"].tolist(), strict=True)
     return Snapshot(time_ns, columns, {node: (used, size) for node, used, size in pools})
@@ -138,7 +164,7 @@ class Table:
     def _of_rows(self, entry: Entry, rows: Rows) -> Callable[[str], Integers]:
         if not len(self.times_ns):
             return lambda name: self.times_ns
-        if entry.container.subject is Subject.QUEUE:
+        if entry.container.subject in PER_PRIORITY:
             found = rows.queue(entry.node, entry.interface, entry.priority)
         else:
             found = rows.port(entry.node, entry.interface)
@@ -146,29 +172,31 @@ class Table:
 
 
 class History:
-    """One trial as the counters saw it.
+    """A part of one trial as the counters saw it.
 
     Args:
         rows: Where a port's counters are.
-        before: The counters when the trial began.
+        before_ns: When the trial began.
+        end_ns: Nothing at or after this time belongs to the part.
         steps: All counters at multiples of every interval that they are wanted at.
-        after: The counters when the trial had ended.
-        series: (Port, priority) -> ``time_ns`` and :data:`SERIES_COLUMNS`, cumulative ones since the lab came up.
+        series: What was recorded of single queues.
+        after: The counters when the trial had ended; None: there are more parts to come.
     """
 
     def __init__(
         self,
         rows: Rows,
-        before: Snapshot,
+        before_ns: int,
+        end_ns: int,
         steps: Sequence[Snapshot],
-        after: Snapshot,
-        series: Mapping[tuple[Port, int], Mapping[str, Integers]],
+        series: Series,
+        after: Snapshot | None,
     ) -> None:
         self.rows = rows
-        self.before_ns = before.time_ns
-        self.end_ns = after.time_ns
+        self.before_ns = before_ns
+        self.end_ns = end_ns
         self.series = series
-        self.after = Table([after])
+        self.after = Table([after]) if after else None
         self._steps = steps
         self._tables: dict[int, Table] = {}
 

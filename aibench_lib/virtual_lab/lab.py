@@ -21,6 +21,7 @@ from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
 from aibench_lib.virtual_lab.gnmi.service import GnmiService, Target, serve_gnmi
 from aibench_lib.virtual_lab.gnmi.subscription import Subscription, demand
+from aibench_lib.virtual_lab.history import History
 from aibench_lib.virtual_lab.inventory import LabSpec, addresses
 from aibench_lib.virtual_lab.nos import make_switches
 from aibench_lib.virtual_lab.rendezvous import Rendezvous
@@ -28,7 +29,8 @@ from aibench_lib.virtual_lab.srlinux.configuration import SrlinuxConfiguration
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
 from aibench_lib.virtual_lab.srlinux.telemetry import CONTAINERS as SRLINUX_CONTAINERS
 from aibench_lib.virtual_lab.state import StateDirectory
-from aibench_lib.virtual_lab.world import Outcome, Trial, World
+from aibench_lib.virtual_lab.trial import Outcome, Trial
+from aibench_lib.virtual_lab.world import World
 from aibench_lib.virtual_lab.writes import Writes
 
 EOS_GNMI_PORT = 6030
@@ -157,15 +159,18 @@ class Lab:
         """Run one trial in a thread of its own, so that the servers answer meanwhile."""
         async with self._trial_runs:
             listeners = list(self._subscriptions)
-            outcome, batches = await asyncio.to_thread(self._run, trial, listeners)
-            for subscription, batch in zip(listeners, batches, strict=True):
-                subscription.push(batch)
-        return outcome
+            return await asyncio.to_thread(self._run, trial, listeners)
 
-    def _run(self, trial: Trial, listeners: list[Subscription]) -> tuple[Outcome, list[list[bytes]]]:
+    def _run(self, trial: Trial, listeners: list[Subscription]) -> Outcome:
+        loop = self._loop
+        assert loop is not None, "agents call after the start"
+
+        def tell(part: History) -> None:
+            for subscription in listeners:
+                loop.call_soon_threadsafe(subscription.push, subscription.of_trial(part))
+
         priorities = frozenset(flow.priority for flow in trial.flows)
-        outcome, history = self.world.run(trial, demand(listeners, priorities))
-        return outcome, [subscription.of_trial(history) for subscription in listeners]
+        return self.world.run(trial, demand(listeners, priorities), tell)
 
     def _written(self) -> None:
         """Tell listeners what a write has changed, once it has taken effect."""

@@ -13,6 +13,8 @@ class Subject(StrEnum):
     """What a container is about."""
 
     QUEUE = "queue"
+    PFC = "pfc"
+    """A traffic class of a port, as PFC sees it."""
     INTERFACE = "interface"
     BUFFER = "buffer"
     CONGESTION = "congestion"
@@ -21,13 +23,17 @@ class Subject(StrEnum):
     """Whether an interface is up: changes, no samples."""
 
 
+PER_PRIORITY = frozenset({Subject.QUEUE, Subject.PFC})
+"""What there is once for each priority of a port."""
+
+
 @dataclass(frozen=True)
 class Container:
     """The parent of leaves that are sampled together."""
 
     subject: Subject
     path: str
-    """With ``{interface}`` and ``{queue}`` where the list keys are."""
+    """With ``{interface}``, ``{queue}`` and ``{priority}`` where the list keys are."""
     leaves: Mapping[str, str]
     """Leaf -> column of the simulator; for :attr:`Subject.OPERATION` the leaf alone counts."""
     narrow: bool = False
@@ -58,8 +64,8 @@ def entries(container: Container, node: str, interfaces: list[str], leaves: tupl
         return [Entry(container, node, "", 0, leaves, parse(container.path))]
     found = []
     for interface in interfaces:
-        for priority in PRIORITIES if subject is Subject.QUEUE else [0]:
-            names = {"interface": interface, "queue": container.queue_name(priority)}
+        for priority in PRIORITIES if subject in PER_PRIORITY else [0]:
+            names = {"interface": interface, "queue": container.queue_name(priority), "priority": priority}
             path = parse(container.path.format_map(names))
             found.append(Entry(container, node, interface, priority, leaves, path))
     return found

@@ -1,11 +1,11 @@
 """Where the agents of one trial meet: what each prepared, who is connected, and the start when all have come."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from aibench_lib.errors import SpecError
-from aibench_lib.virtual_lab.world import Flow, Outcome, Trial
+from aibench_lib.virtual_lab.trial import Flow, Outcome, Trial
 
 
 class Refusal(Exception):  # noqa: N818 - an agent's answer, not a fault of this program
@@ -37,6 +37,24 @@ class Start:
     timeout_ns: int
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What all transfers on one queue pair have in common."""
+
+    peer: str
+    priority: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one host was to send in a trial, and how the trial went."""
+
+    flows: list[Flow]
+    places: slice
+    """Of these flows in the trial."""
+    outcome: Outcome
+
+
 @dataclass
 class Meeting:
     """One trial."""
@@ -45,6 +63,8 @@ class Meeting:
     seed: int
     flows: dict[str, list[Flow]] = field(default_factory=dict)
     """Host -> what it sends."""
+    pairs: dict[str, dict[int, Pair]] = field(default_factory=dict)
+    """Host -> its queue pairs by number."""
     connected: set[tuple[str, str, int]] = field(default_factory=set)
     """(receiver, sender, queue pair)."""
     start: Start | None = None
@@ -77,7 +97,8 @@ class Rendezvous:
         """Note what a host will send.
 
         Raises:
-            InvalidRequest: The seed is not that of the other participants.
+            InvalidRequest: The seed is not that of the other participants, or two transfers of one queue pair go to
+                different peers or in different priorities.
             NotReady: The trial runs already.
         """
         meeting = self._meetings.get(trial)
@@ -87,6 +108,7 @@ class Rendezvous:
             raise InvalidRequest(f"trial {trial}: seed {seed} differs from the other participants' {meeting.seed}")
         if meeting.start is not None:
             raise NotReady(f"trial {trial}: it runs already; stop it first")
+        meeting.pairs[host] = _pairs(host, flows)
         meeting.flows[host] = flows
 
     def connect(self, trial: str, host: str, senders: list[tuple[str, int]]) -> None:
@@ -97,16 +119,13 @@ class Rendezvous:
         """
         meeting = self._meeting(trial, host)
         for peer, qp in senders:
-            flows = meeting.flows.get(peer, [])
-            if not any(flow.qp == qp and flow.destination == host for flow in flows):
+            pair = meeting.pairs.get(peer, {}).get(qp)
+            if pair is None or pair.peer != host:
                 raise NotReady(f"trial {trial}: {peer} has not prepared queue pair {qp} towards {host}")
             meeting.connected.add((host, peer, qp))
 
-    async def run(self, trial: str, host: str, start: Start) -> tuple[list[Flow], Outcome]:
+    async def run(self, trial: str, host: str, start: Start) -> Share:
         """Wait for every participant, then for the trial's end.
-
-        Returns:
-            What the host was to send, and how the trial went.
 
         Raises:
             InvalidRequest: T0 has passed, or the participants do not agree.
@@ -128,7 +147,9 @@ class Rendezvous:
             outcome = await asyncio.shield(meeting.outcome)
         finally:
             meeting.waiting.discard(host)
-        return meeting.flows[host], outcome
+        flows = meeting.flows[host]
+        first = sum(len(meeting.flows[other]) for other in meeting.flows if other < host)
+        return Share(flows, slice(first, first + len(flows)), outcome)
 
     def stop(self, trial: str) -> None:
         """Release whoever waits for a trial (empty: for any), and forget it."""
@@ -151,9 +172,9 @@ class Rendezvous:
             raise InvalidRequest(f"trial {trial}: {host} runs it already")
         if start.t0_ns < self._now_ns():
             raise InvalidRequest(f"trial {trial}: T0 {start.t0_ns} has passed; lab time is {self._now_ns()}")
-        for flow in meeting.flows[host]:
-            if (flow.destination, host, flow.qp) not in meeting.connected:
-                raise NotReady(f"trial {trial}: {flow.destination} is not connected to {host}'s queue pair {flow.qp}")
+        for qp, pair in meeting.pairs[host].items():
+            if (pair.peer, host, qp) not in meeting.connected:
+                raise NotReady(f"trial {trial}: {pair.peer} is not connected to {host}'s queue pair {qp}")
 
     def _give_up(self, meeting: Meeting, start: Start) -> None:
         names = sorted(set(meeting.flows) - meeting.waiting)
@@ -201,3 +222,15 @@ class Rendezvous:
             self._end(meeting, NotReady(f"trial {meeting.name}: {error}"))
         else:
             self._end(meeting, outcome)
+
+
+def _pairs(host: str, flows: Iterable[Flow]) -> dict[int, Pair]:
+    pairs: dict[int, Pair] = {}
+    for flow in flows:
+        pair = pairs.setdefault(flow.qp, Pair(flow.destination, flow.priority))
+        if pair.peer != flow.destination or pair.priority != flow.priority:
+            raise InvalidRequest(
+                f"{host}: queue pair {flow.qp} cannot serve {pair.peer} in priority {pair.priority} and "
+                f"{flow.destination} in priority {flow.priority}; use another queue pair"
+            )
+    return pairs

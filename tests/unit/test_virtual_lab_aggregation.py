@@ -10,7 +10,7 @@ from aibench_lib.virtual_lab.gnmi.paths import from_proto, parse, text, to_proto
 from aibench_lib.virtual_lab.gnmi.plan import plan
 from aibench_lib.virtual_lab.gnmi.service import Target
 from aibench_lib.virtual_lab.gnmi.subscription import demand
-from aibench_lib.virtual_lab.world import Flow, Trial
+from aibench_lib.virtual_lab.trial import Flow, Trial
 
 LANZ = "/arista/lanz/congestion-record/state"
 
@@ -31,8 +31,11 @@ def notifications():
         subscription.current(fabric.world.rows, fabric.world.now)
         flows = [Flow(source=host, destination="c", qp=1, size_bytes=400_000, offset_ns=0, priority=3) for host in "ab"]
         trial = Trial(t0_ns=fabric.world.now_ns + 1_000, seed=1, flows=flows, timeout_ns=0)
-        _, history = fabric.world.run(trial, demand([subscription], frozenset([3])))
-        return [gnmi_pb2.SubscribeResponse.FromString(message).update for message in subscription.of_trial(history)]
+        messages = []
+        fabric.world.run(
+            trial, demand([subscription], frozenset([3])), lambda part: messages.extend(subscription.of_trial(part))
+        )
+        return [gnmi_pb2.SubscribeResponse.FromString(message).update for message in messages]
 
     return of
 

@@ -9,6 +9,7 @@ from aibench_lib.errors import SpecError
 from aibench_lib.model import Port
 from aibench_lib.simulator import Parameters
 from aibench_lib.topology import parse_topology
+from aibench_lib.virtual_lab.course import Demand
 from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS
 from aibench_lib.virtual_lab.gnmi.paths import parse, to_proto
 from aibench_lib.virtual_lab.gnmi.plan import plan
@@ -16,7 +17,8 @@ from aibench_lib.virtual_lab.gnmi.service import Target
 from aibench_lib.virtual_lab.gnmi.subscription import demand
 from aibench_lib.virtual_lab.nos import make_switches
 from aibench_lib.virtual_lab.srlinux.telemetry import CONTAINERS as SRLINUX
-from aibench_lib.virtual_lab.world import Demand, Flow, Trial, World
+from aibench_lib.virtual_lab.trial import NEVER, Flow, Trial
+from aibench_lib.virtual_lab.world import World
 from aibench_lib.virtual_lab.writes import Writes
 
 START_NS = 1_700_000_000_000_000_000
@@ -63,10 +65,19 @@ class Fabric:
         ]
         t0_ns = self.world.now_ns + 1_000 if t0_ns is None else t0_ns
         trial = Trial(t0_ns=t0_ns, seed=1, flows=flows, timeout_ns=timeout_ns)
-        outcome, history = self.world.run(trial, wanted or demand(subscriptions, frozenset([3])))
-        return outcome, [
-            [decode(message) for message in subscription.of_trial(history)] for subscription in subscriptions
-        ]
+        return self.run(trial, *subscriptions, wanted=wanted)
+
+    def run(self, trial, *subscriptions, wanted=None):
+        messages = [[] for _ in subscriptions]
+
+        def tell(part):
+            self.parts += 1
+            for subscription, mine in zip(subscriptions, messages, strict=True):
+                mine += map(decode, subscription.of_trial(part))
+
+        self.parts = 0
+        outcome = self.world.run(trial, wanted or demand(subscriptions, frozenset([3])), tell)
+        return outcome, messages
 
 
 def decode(message):
@@ -83,7 +94,7 @@ def fabric():
 def test_recording_and_the_place_of_t0_on_the_grid_do_not_change_a_trial():
     def shape(t0_ns, wanted):
         outcome, _ = Fabric().trial(t0_ns=t0_ns, wanted=wanted)
-        return [times.completed_ns - t0_ns for times in outcome.times.values()]
+        return (outcome.completed_ns - t0_ns).tolist()
 
     queue = frozenset([(Port("leaf1", "Ethernet49"), 3)])
     recorded = Demand(queues=queue, series_ns=10 * US, step_ns=50 * US)
@@ -159,9 +170,10 @@ def test_a_slow_listener_does_not_prolong_what_a_fast_one_records(fabric):
 def test_a_timeout_ends_the_trial_and_leaves_what_is_missing_open(fabric):
     outcome, _ = fabric.trial(size_bytes=10_000_000, timeout_ns=100 * US)
     assert outcome.end_ns == START_NS + 1_000 + 100 * US
-    assert {times.completed_ns for times in outcome.times.values()} == {None}
+    assert set(outcome.completed_ns) == {NEVER}
+    assert set(outcome.finished_ns.values()) == {outcome.end_ns}
     outcome, _ = fabric.trial()
-    assert None not in {times.completed_ns for times in outcome.times.values()}, "queues do not outlive a trial"
+    assert NEVER not in outcome.completed_ns, "queues do not outlive a trial"
 
 
 def test_a_trial_over_a_link_that_is_down_is_refused_and_others_are_counted_right(fabric):
@@ -173,6 +185,44 @@ def test_a_trial_over_a_link_that_is_down_is_refused_and_others_are_counted_righ
         fabric.trial(subscription)
     flow = Flow(source="a", destination="c", qp=1, size_bytes=4096, offset_ns=0, priority=3)
     trial = Trial(t0_ns=fabric.world.now_ns, seed=1, flows=[flow], timeout_ns=0)
-    fabric.world.run(trial, Demand())
+    fabric.run(trial, wanted=Demand())
     assert fabric.world.nic_counters("a")["tx_packets"] == 1
     assert fabric.world.nic_counters("b")["tx_packets"] == 0
+
+
+def flow(offset_ns=0, size_bytes=100_000, **changes):
+    given = {"source": "a", "destination": "c", "qp": 1, "priority": 3}
+    return Flow(**{**given, "offset_ns": offset_ns, "size_bytes": size_bytes, **changes})
+
+
+def test_transfers_of_one_queue_pair_are_told_apart_even_if_they_are_alike(fabric):
+    flows = [flow(), flow(), flow(offset_ns=50 * US), flow(source="b")]
+    outcome, _ = fabric.run(Trial(t0_ns=START_NS, seed=1, flows=flows, timeout_ns=0), wanted=Demand())
+    first, second, third, _ = outcome.completed_ns.tolist()
+    assert first < second < third
+    assert outcome.posted_ns.tolist() == [START_NS, START_NS, START_NS + 50 * US, START_NS]
+    assert outcome.finished_ns["a"] == third
+    assert outcome.nic_growth["a"]["tx_packets"] == 3 * -(-100_000 // 4096)
+
+
+def test_what_was_not_posted_before_the_timeout_never_was(fabric):
+    flows = [flow(), flow(offset_ns=200 * US)]
+    outcome, _ = fabric.run(Trial(t0_ns=START_NS, seed=1, flows=flows, timeout_ns=100 * US), wanted=Demand())
+    assert outcome.posted_ns.tolist() == [START_NS, NEVER]
+    assert outcome.completed_ns.tolist()[1] == NEVER
+    assert outcome.finished_ns["a"] == outcome.end_ns == START_NS + 100 * US
+
+
+def test_a_long_trial_is_told_in_parts_without_a_gap_or_a_sample_twice(fabric):
+    fine = fabric.subscribe("leaf1", QUEUE, 10 * US)
+    coarse = fabric.subscribe("leaf1", QUEUE, 1_000_000)
+    flows = [flow(offset_ns=1_000_000 * number) for number in range(2_000)]
+    _, (recorded, stepped) = fabric.run(Trial(t0_ns=START_NS, seed=1, flows=flows, timeout_ns=0), fine, coarse)
+    assert fabric.parts > 10
+    assert [later - earlier for (earlier, _), (later, _) in itertools.pairwise(recorded)] == [10 * US] * (
+        len(recorded) - 1
+    )
+    assert [time_ns for time_ns, _ in stepped] == list(range(START_NS + 1_000_000, stepped[-1][0] + 1, 1_000_000))
+    octets = [leaves["transmit-octets"] for _, leaves in stepped]
+    assert octets == sorted(octets)
+    assert octets[-1] == recorded[-1][1]["transmit-octets"]

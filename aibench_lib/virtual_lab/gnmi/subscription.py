@@ -10,11 +10,11 @@ import numpy.typing as npt
 from pygnmi.spec.v080 import gnmi_pb2
 
 from aibench_lib.model import Port
+from aibench_lib.virtual_lab.course import Demand, next_multiple
 from aibench_lib.virtual_lab.gnmi import values as typed
 from aibench_lib.virtual_lab.gnmi.paths import Elements, to_proto
 from aibench_lib.virtual_lab.history import History, Integers, Rows, Snapshot, Table
-from aibench_lib.virtual_lab.observed import Entry, Subject
-from aibench_lib.virtual_lab.world import Demand, next_multiple
+from aibench_lib.virtual_lab.observed import PER_PRIORITY, Entry
 
 SHORTEST_INTERVAL_NS = 1_000
 """What an interval must be a multiple of, and what 0 (as often as possible) means."""
@@ -23,8 +23,8 @@ _SERIES_BELOW_NS = 500_000
 """Queues that are sampled more often than this are recorded in the simulator's kernel, one by one; everything else is
 read from all counters at once, between two steps of the simulation."""
 
-_BACKLOG = 256
-"""Trials that a subscriber may lag behind before the stream is ended."""
+_BACKLOG = 1024
+"""Parts of trials that a subscriber may lag behind before the stream is ended."""
 
 Timed = tuple[int, bytes]
 
@@ -85,7 +85,7 @@ class Sampled:
     @property
     def in_kernel(self) -> bool:
         """Whether the simulator's kernel must record this entry."""
-        return self.entry.container.subject is Subject.QUEUE and self.interval_ns < _SERIES_BELOW_NS
+        return self.entry.container.subject in PER_PRIORITY and self.interval_ns < _SERIES_BELOW_NS
 
     def full(self, rows: Rows, table: Table, time_ns: int) -> Timed:
         """Return all leaves as they are in a table's one snapshot, at a time."""
@@ -95,7 +95,7 @@ class Sampled:
         return time_ns, self.encoder.encode(time_ns, self.row, self.all_leaves)
 
     def samples(self, history: History) -> Iterator[Timed]:
-        """Yield what a trial's samples say that is not redundant."""
+        """Yield what the samples of a part of a trial say that is not redundant."""
         of = history.recorded if self.in_kernel else history.stepped
         track = of(self.entry, self.interval_ns)
         times = track.times_ns
@@ -138,13 +138,15 @@ class Congestion:
     interval_ns: int
     interfaces: tuple[str, ...]
     last: tuple[int | str, ...] = ()
+    lengths: dict[tuple[Port, int], int] = field(default_factory=dict)
+    """Of the queues that were congested at the end of the part before [B]."""
 
     def full(self, time_ns: int) -> list[Timed]:
         """Return the most recent record again, if there is any."""
         return [self._record(time_ns, self.last)] if self.last else []
 
     def samples(self, history: History) -> Iterator[Timed]:
-        """Yield a trial's records in the order of time."""
+        """Yield the records of a part of a trial in the order of time."""
         records = []
         for (port, priority), columns in history.series.items():
             if port.node != self.entry.node:
@@ -152,11 +154,17 @@ class Congestion:
             times, depth = columns["time_ns"], columns["depth_bytes"]
             kept = times % self.interval_ns == 0
             times, depth = times[kept], depth[kept]
-            told = (depth > 0) | (np.concatenate(([0], depth[:-1])) > 0)
+            if not len(depth):
+                continue
+            before = self.lengths.pop((port, priority), 0)
+            told = (depth > 0) | (np.concatenate(([before], depth[:-1])) > 0)
             for time_ns, length in zip(times[told].tolist(), depth[told].tolist(), strict=True):
                 records.append((time_ns, ("POLLING", port.interface, priority, length)))
-            if len(depth) and depth[-1] > 0:
-                records.append((history.end_ns, ("POLLING", port.interface, priority, 0)))
+            if depth[-1] > 0:
+                self.lengths[port, priority] = int(depth[-1])
+        if history.after is not None:
+            records += [(history.end_ns, ("POLLING", port.interface, priority, 0)) for port, priority in self.lengths]
+            self.lengths.clear()
         for time_ns, record in sorted(records):
             self.last = record
             yield self._record(time_ns, record)
@@ -212,22 +220,29 @@ class Subscription:
 
     def push(self, batch: list[bytes]) -> None:
         """Feed the stream; one that lags too far behind is ended instead."""
+        if not batch:
+            return
         if self.batches.qsize() < _BACKLOG:
             self.batches.put_nowait(batch)
         elif not self.batches.full():
             self.batches.put_nowait(None)
 
     def of_trial(self, history: History) -> list[bytes]:
-        """Return a trial's messages in the order of time, the last of each entry at or after the trial's end."""
+        """Return the messages of a part of a trial in the order of time.
+
+        Those of the last part end with one of each entry at or after the trial's end.
+        """
         samples: list[Timed] = []
         records: list[Timed] = []
         end_ns = history.end_ns
         for entry in self.sampled:
             samples += entry.samples(history)
-            samples.append(entry.full(history.rows, history.after, next_multiple(end_ns, entry.interval_ns)))
+            if history.after is not None:
+                samples.append(entry.full(history.rows, history.after, next_multiple(end_ns, entry.interval_ns)))
         for congestion in self.congestion:
             records += congestion.samples(history)
-            records += congestion.full(next_multiple(end_ns, congestion.interval_ns))
+            if history.after is not None:
+                records += congestion.full(next_multiple(end_ns, congestion.interval_ns))
         timed = _aggregated(samples, records) if self.aggregates else samples + records
         timed.sort(key=lambda pair: pair[0])
         return [message for _, message in timed]

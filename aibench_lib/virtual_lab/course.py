@@ -1,0 +1,136 @@
+"""The course of one trial: the simulation advances, and what listeners want to know is kept and handed on in parts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aibench_lib.model import Port
+from aibench_lib.simulator import Simulation
+from aibench_lib.units import NS_PER_MS, PS_PER_NS
+from aibench_lib.virtual_lab.history import (
+    CUMULATIVE,
+    SERIES_COLUMNS,
+    History,
+    Rows,
+    Series,
+    Snapshot,
+    snapshot,
+    value_of,
+)
+
+_SNAPSHOTS = 128
+"""Of all counters, that are kept before they are handed on."""
+_SAMPLES = 200_000
+"""Of single queues, likewise."""
+_SHORTEST_STRIDE_NS = NS_PER_MS
+_STRIDES_SO_FAR = 64
+"""A stride is at most this part of the time that has passed: an end is overlooked by that much at most."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What must be recorded for those who listen."""
+
+    queues: frozenset[tuple[Port, int]] = frozenset()
+    """Recorded in the kernel every ``series_ns``."""
+    series_ns: int = 0
+    step_ns: int = 0
+    """All counters are wanted at multiples of this; 0: at the end only."""
+    settle_ns: frozenset[int] = frozenset()
+    """Intervals of which lab time must reach a multiple after the trial."""
+
+
+class Course:
+    """One trial while it is simulated.
+
+    Memory does not grow with the trial's length: what was recorded is handed on and forgotten from time to time.
+
+    Args:
+        simulation: Its flows are started.
+        origin_ns: Lab time at the simulation's time 0 [ns since the epoch].
+        demand: What to record.
+        queues: Those of its queues that the simulation has.
+        rows: Where a port's counters are.
+        before: The counters when the trial began.
+        tell: Told of every part but the last.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        origin_ns: int,
+        demand: Demand,
+        queues: Sequence[tuple[Port, int]],
+        rows: Rows,
+        before: Snapshot,
+        tell: Callable[[History], None],
+    ) -> None:
+        self._simulation = simulation
+        self._origin_ns = origin_ns
+        self._step_ns = demand.step_ns
+        self._queues = queues
+        self._rows = rows
+        self._places = rows.places(simulation.counters())
+        self._before = before
+        self._tell = tell
+        self._steps: list[Snapshot] = []
+        self._longest_ns = _SNAPSHOTS * NS_PER_MS * 1000
+        if queues:
+            simulation.record_series(queues, demand.series_ns * PS_PER_NS)
+            self._longest_ns = max(demand.series_ns, _SAMPLES // len(queues) * demand.series_ns)
+
+    def run(self, last_ns: int | None) -> None:
+        """Advance until nothing more happens, or to a time."""
+        now_ns = part_ns = self._origin_ns
+        while not self._simulation.idle and now_ns != last_ns:
+            now_ns = self._next_stop(now_ns, last_ns)
+            self._simulation.advance((now_ns - self._origin_ns) * PS_PER_NS)
+            if self._step_ns and now_ns % self._step_ns == 0:
+                self._steps.append(self.snapshot(now_ns))
+            full = len(self._steps) >= _SNAPSHOTS or (self._queues and now_ns - part_ns >= self._longest_ns)
+            if full and not self._simulation.idle and now_ns != last_ns:
+                self._tell(self._part(now_ns + 1))
+                part_ns = now_ns
+
+    def snapshot(self, time_ns: int) -> Snapshot:
+        """Return all counters as they are, under a time."""
+        simulation = self._simulation
+        return snapshot(time_ns, simulation.counters(), self._places, simulation.buffers(), self._before)
+
+    def last_part(self, end_ns: int, after: Snapshot) -> History:
+        """Return what was recorded since the part before, up to the trial's end."""
+        self._steps = [snap for snap in self._steps if snap.time_ns < end_ns]
+        return self._part(end_ns, after)
+
+    def _next_stop(self, now_ns: int, last_ns: int | None) -> int:
+        stride_ns = max(_SHORTEST_STRIDE_NS, (now_ns - self._origin_ns) // _STRIDES_SO_FAR)
+        stop_ns = next_multiple(now_ns + 1, _SHORTEST_STRIDE_NS)
+        if stride_ns > _SHORTEST_STRIDE_NS:
+            stop_ns = now_ns + stride_ns - stride_ns % _SHORTEST_STRIDE_NS
+        stop_ns = min(stop_ns, now_ns + self._longest_ns)
+        if self._step_ns:
+            stop_ns = min(stop_ns, next_multiple(now_ns + 1, self._step_ns))
+        return stop_ns if last_ns is None else min(stop_ns, last_ns)
+
+    def _part(self, end_ns: int, after: Snapshot | None = None) -> History:
+        steps, self._steps = self._steps, []
+        return History(self._rows, self._before.time_ns, end_ns, steps, self._take_series(), after)
+
+    def _take_series(self) -> Series:
+        if not self._queues:
+            return {}
+        table = self._simulation.take_series().reshape(-1, len(self._queues))  # samples of one time stand together
+        result = {}
+        for index, (port, priority) in enumerate(self._queues):
+            own = table[:, index]
+            columns = {"time_ns": self._origin_ns + own["time_ps"] // PS_PER_NS}
+            row = self._rows.queue(port.node, port.interface, priority)
+            for name in SERIES_COLUMNS:
+                base = self._before.columns[name][row].sum() if name in CUMULATIVE else 0
+                columns[name] = value_of(own, name) + base
+            result[port, priority] = columns
+        return result
+
+
+def next_multiple(time_ns: int, interval_ns: int) -> int:
+    """Return the first multiple of an interval at or after a time."""
+    return -(-time_ns // interval_ns) * interval_ns
