@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aibench_lib.simulator.load_balancing import LoadBalancing
 from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters
+from aibench_lib.simulator.window_control import UetNsccLike
 
 if TYPE_CHECKING:
     from aibench_lib.simulator.simulation import SeriesPort, Simulation, warm_up
@@ -20,6 +21,7 @@ __all__ = [
     "Parameters",
     "SeriesPort",
     "Simulation",
+    "UetNsccLike",
     "warm_up",
 ]
 

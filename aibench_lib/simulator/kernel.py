@@ -14,6 +14,8 @@ State is rows of int64 in a few two-dimensional arrays, so that what one event t
 * ``nodes``      switches first, then hosts: buffer use, hash salt and load balancing.
 * ``flowlets``   a row per QP and direction, two columns per switch that tells flowlets apart: last packet, port.
 * ``senders``, ``rates``, ``receivers``   the state of a queue pair (QP), one row in each.
+* ``sent``       by QP and place in the window: when the packet was last sent, ``NONE`` once it is acknowledged.
+* ``arrived``    by QP and place in the window: whether the packet has come, where it may come out of order.
 * ``flows``      messages; those of one QP form a list in the order they were started.
 
 Events, at most one pending per port and kind, per QP and kind, and per flow not yet started:
@@ -39,6 +41,7 @@ from aibench_lib.simulator.parameters import PRIORITIES
 
 Ints = npt.NDArray[np.int64]
 SmallInts = npt.NDArray[np.int32]
+Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -78,7 +81,13 @@ FAST_STEPS = 13
 CLAMP = 14
 CLAMP_AFTER_TIMER = 15
 NIC_LIMIT = 16  # depth of a NIC queue above which its QPs are parked
-SETTINGS_COLUMNS = 17
+OUT_OF_ORDER = 17  # the receiver keeps what comes out of order
+SELECTIVE = 18  # the sender sends again only what is missing
+TRACKED = 19  # the sender keeps the time of every packet
+WINDOWED = 20  # the sender has a window instead of a rate
+WINDOW_PACKETS = 21  # a packet this far beyond the first that is missing is not sent yet
+REORDERING = 22  # a packet is lost when one sent this much later has come
+SETTINGS_COLUMNS = 24
 
 # gains
 GAIN = 0
@@ -87,7 +96,15 @@ ADDITIVE_INCREASE = 2
 HYPER_INCREASE = 3
 MAX_CUT = 4
 MIN_RATE = 5
-GAINS_COLUMNS = 6
+TARGET_DELAY = 6  # in base round trips
+DELAY_GAIN = 7
+WINDOW_STEP = 8  # bytes a round trip
+WINDOW_FAST = 9  # bandwidth-delay products a round trip
+WINDOW_CUT_GAIN = 10
+WINDOW_MAX_CUT = 11
+FIRST_WINDOW = 12  # bandwidth-delay products
+WINDOW_LIMIT = 13
+GAINS_COLUMNS = 16
 
 # heap
 TIME = 0
@@ -108,13 +125,15 @@ SIZE = 2
 FLAGS = 3
 NEXT = 4
 DESTINATION = 5
-PACKET_COLUMNS = 8
+SELECTED = 8  # of an ACK: the packet that caused it, where that was kept
+PACKET_COLUMNS = 10
 ARRIVES = 3  # in arrivals
 PRIORITY_MASK = 7  # flags
 MARKED = 8
 ACK = 16
 CNP = 32
 NACK = 64
+RESENT = 128
 
 # ports
 BUSY_UNTIL = 0
@@ -160,6 +179,7 @@ BALANCING = 5
 FLOWLET_GAP = 6
 FLOWLET_PLACE = 7  # the first of the node's columns in flowlets
 BALANCE_RANDOM = 8  # state of the node's own generator
+OUT_OF_SEQUENCE = 9  # data packets that came while an earlier one was missing
 NODE_COLUMNS = 16
 ECMP = 0  # balancing
 FLOWLET = 1
@@ -200,7 +220,12 @@ ALPHA_START = 24
 ALPHA_PERIODS = 25  # periods since ALPHA_START that alpha accounts for
 CNP_SEEN = 26  # in the current period of alpha
 LIMITED = 27  # a CNP has ever come
-SENDER_COLUMNS = 32
+RESEND_PSN = 28  # what is lost is looked for from here on; NEVER while nothing is
+NEWEST_ACKED = 29  # when the last sent of the packets acknowledged was sent
+SACKED = 30  # packets beyond UNACKED_PSN that are acknowledged
+BASE_RTT = 31  # of the empty path
+CUT_ALLOWED = 32  # earliest time of the window's next cut
+SENDER_COLUMNS = 40
 IDLE = 0  # states
 WAITING = 1
 PARKED = 2
@@ -211,14 +236,17 @@ RATE = 0
 TARGET = 1
 ALPHA = 2
 LINE = 3
-RATE_COLUMNS = 4
+WINDOW = 4  # bytes that may be on their way
+DELAY = 5  # moving mean of the queueing delay
+RATE_COLUMNS = 8
 
 # receivers
 EXPECTED_PSN = 0
 RECEIVE_FLOW = 1
 CNP_ALLOWED = 2
 NACK_ALLOWED = 3
-RECEIVER_COLUMNS = 4
+HIGHEST_SEEN = 4  # of the packets that came before their turn
+RECEIVER_COLUMNS = 8
 
 # flows
 FLOW_QP = 0
@@ -229,7 +257,8 @@ COMPLETED = 4
 RETRANSMITTED = 5
 LAST_PSN = 6
 FLOW_NEXT = 7
-FLOW_COLUMNS = 8
+REORDERED = 8
+FLOW_COLUMNS = 10
 
 # series: a row per port and sample
 SERIES_TIME = 0
@@ -762,14 +791,26 @@ def _start(clock: Ints, settings: Ints, heap: Ints, senders: Ints, receivers: In
 
 
 @_compiled(inline=False)
-def _time_out(clock: Ints, settings: Ints, heap: Ints, senders: Ints, qp: int) -> None:
-    """Go back if nothing was acknowledged for the timeout; keep the timer while packets are outstanding."""
+def _repair(clock: Ints, settings: Ints, heap: Ints, senders: Ints, qp: int) -> None:
+    """Send again what is lost: that alone, or all from the first of it on."""
+    if settings[SELECTIVE]:
+        senders[qp, RESEND_PSN] = senders[qp, UNACKED_PSN]
+        _wake(clock, heap, senders, qp)
+    else:
+        _go_back(clock, heap, senders, qp)
+
+
+@_compiled(inline=False)
+def _time_out(clock: Ints, settings: Ints, heap: Ints, senders: Ints, rates: Floats, qp: int) -> None:
+    """Repair if nothing was acknowledged for the timeout; keep the timer while packets are outstanding."""
     if senders[qp, UNACKED_PSN] == senders[qp, HIGHEST_PSN]:
         senders[qp, TIMEOUT_PENDING] = 0
         return
     if clock[NOW] >= senders[qp, TIMEOUT_DUE]:
         senders[qp, TIMEOUT_DUE] = clock[NOW] + settings[TIMEOUT_AFTER]
-        _go_back(clock, heap, senders, qp)
+        senders[qp, NEWEST_ACKED] = clock[NOW] + settings[REORDERING]  # all that was sent until now is lost
+        rates[qp, WINDOW] = 0.0  # one packet
+        _repair(clock, settings, heap, senders, qp)
     push(heap, clock, senders[qp, TIMEOUT_DUE], TIMEOUT, qp)
 
 
@@ -785,9 +826,42 @@ def _park(queues: Ints, senders: Ints, qp: int, queue: int) -> None:
     queues[queue, PARKED_TAIL] = qp
 
 
+@_compiled(inline=False)
+def _is_held(settings: Ints, senders: Ints, rates: Floats, sent: Ints, qp: int) -> bool:
+    """Return whether a QP that keeps track of its packets has none to send or no room for one in its window."""
+    psn = senders[qp, RESEND_PSN]
+    if psn != NEVER:
+        lost_before = senders[qp, NEWEST_ACKED] - settings[REORDERING]
+        place = sent.shape[1] - 1
+        psn = max(psn, senders[qp, UNACKED_PSN])
+        while psn < senders[qp, NEXT_PSN]:
+            at = sent[qp, psn & place]
+            if at != NONE and at < lost_before:
+                senders[qp, RESEND_PSN] = psn
+                return False
+            psn += 1
+        senders[qp, RESEND_PSN] = NEVER
+    ahead = senders[qp, NEXT_PSN] - senders[qp, UNACKED_PSN]
+    if senders[qp, SEND_FLOW] == NONE or ahead >= settings[WINDOW_PACKETS]:
+        return True
+    if not settings[WINDOWED]:
+        return False
+    full = settings[MTU] + settings[HEADER]
+    held: bool = (ahead - senders[qp, SACKED] + 1) * full > max(rates[qp, WINDOW], full)
+    return held
+
+
 @_inlined
 def _may_send(
-    clock: Ints, settings: Ints, gains: Floats, heap: Ints, queues: Ints, senders: Ints, rates: Floats, qp: int
+    clock: Ints,
+    settings: Ints,
+    gains: Floats,
+    heap: Ints,
+    queues: Ints,
+    senders: Ints,
+    rates: Floats,
+    sent: Ints,
+    qp: int,
 ) -> bool:
     """Return whether a QP sends in this turn; if not, it is idle, waits on or is parked."""
     now = clock[NOW]
@@ -795,7 +869,10 @@ def _may_send(
     if senders[qp, RATE_DUE] <= now:
         _settle_rate(settings, gains, senders, rates, qp, now)
     queue = senders[qp, NIC] * PRIORITIES + senders[qp, PRIORITY]
-    if senders[qp, SEND_FLOW] == NONE:
+    held = senders[qp, SEND_FLOW] == NONE
+    if settings[TRACKED]:
+        held = _is_held(settings, senders, rates, sent, qp)
+    if held:
         senders[qp, STATE] = IDLE
         if queues[queue, PARKED_HEAD] != NONE:  # it does not use the room it was given
             _unpark(clock, heap, queues, senders, queue)
@@ -811,6 +888,30 @@ def _may_send(
     return True
 
 
+@_compiled(inline=False)
+def _flow_of(flows: Ints, flow: int, psn: int) -> int:
+    """Return which of a QP's messages, from ``flow`` on, a packet belongs to."""
+    while flows[flow, LAST_PSN] < psn:
+        flow = flows[flow, FLOW_NEXT]
+    return flow
+
+
+@_inlined
+def _note_sent(settings: Ints, senders: Ints, flows: Ints, sent: Ints, qp: int, flow: int, psn: int, now: int) -> int:
+    """Note that a packet is sent, for the first time or again; return its flags."""
+    flags: int = senders[qp, PRIORITY]
+    if psn < senders[qp, HIGHEST_PSN]:
+        flows[flow, RETRANSMITTED] += 1
+        flags |= RESENT
+    if settings[TRACKED]:
+        place = psn & (sent.shape[1] - 1)
+        if psn < senders[qp, HIGHEST_PSN] and sent[qp, place] == NONE:
+            senders[qp, SACKED] -= 1
+        sent[qp, place] = now
+    senders[qp, HIGHEST_PSN] = max(senders[qp, HIGHEST_PSN], psn + 1)
+    return flags
+
+
 @_inlined
 def _send(
     clock: Ints,
@@ -821,42 +922,126 @@ def _send(
     senders: Ints,
     rates: Floats,
     flows: Ints,
+    sent: Ints,
     qp: int,
 ) -> int:
     """Make the next packet of a QP, and plan its next turn."""
     now = clock[NOW]
     flow = senders[qp, SEND_FLOW]
     psn = senders[qp, NEXT_PSN]
+    again = settings[SELECTIVE] and senders[qp, RESEND_PSN] != NEVER
+    if again:
+        psn = senders[qp, RESEND_PSN]
+        senders[qp, RESEND_PSN] = psn + 1
+        flow = _flow_of(flows, senders[qp, ACKED_FLOW], psn)
+    else:
+        senders[qp, NEXT_PSN] = psn + 1
     size = settings[MTU]
     if psn == flows[flow, LAST_PSN]:
         size = (flows[flow, FLOW_SIZE] - 1) % settings[MTU] + 1
-        senders[qp, SEND_FLOW] = flows[flow, FLOW_NEXT]
+        if not again:
+            senders[qp, SEND_FLOW] = flows[flow, FLOW_NEXT]
     size += settings[HEADER]
     if psn == senders[qp, UNACKED_PSN]:
         senders[qp, TIMEOUT_DUE] = now + settings[TIMEOUT_AFTER]
         if not senders[qp, TIMEOUT_PENDING]:
             senders[qp, TIMEOUT_PENDING] = 1
             push(heap, clock, senders[qp, TIMEOUT_DUE], TIMEOUT, qp)
-    senders[qp, NEXT_PSN] = psn + 1
-    if psn < senders[qp, HIGHEST_PSN]:
-        flows[flow, RETRANSMITTED] += 1
-    else:
-        senders[qp, HIGHEST_PSN] = psn + 1
     packet: int = clock[FREE_PACKET]
     clock[FREE_PACKET] = packets[packet, NEXT]
     clock[PACKETS_IN_USE] += 1
     packets[packet, QP] = qp
     packets[packet, PSN] = psn
     packets[packet, SIZE] = size
-    packets[packet, FLAGS] = senders[qp, PRIORITY]
+    packets[packet, FLAGS] = _note_sent(settings, senders, flows, sent, qp, flow, psn, now)
     packets[packet, DESTINATION] = senders[qp, PEER]
     _count_sent(settings, gains, senders, rates, qp, size)
     senders[qp, PACE] = now + int(size * PS_PER_SECOND_BITS / rates[qp, RATE])
-    if senders[qp, SEND_FLOW] != NONE:
-        _schedule_turn(clock, heap, senders, qp)
-    else:
+    held = senders[qp, SEND_FLOW] == NONE
+    if settings[TRACKED]:
+        held = _is_held(settings, senders, rates, sent, qp)
+    if held:
         senders[qp, STATE] = IDLE
+    else:
+        _schedule_turn(clock, heap, senders, qp)
     return packet
+
+
+@_compiled(inline=False)
+def _adjust_window(
+    settings: Ints, gains: Floats, senders: Ints, rates: Floats, qp: int, now: int, rtt: int, acked: int, marked: int
+) -> None:
+    """Widen or narrow a QP's window by what an acknowledgement tells of the path: its round trip, and a mark."""
+    full = settings[MTU] + settings[HEADER]
+    base = senders[qp, BASE_RTT]
+    product = rates[qp, LINE] * base / PS_PER_SECOND_BITS
+    target = gains[TARGET_DELAY] * base
+    delay = max(0, rtt - base)
+    mean = rates[qp, DELAY] + gains[DELAY_GAIN] * (delay - rates[qp, DELAY])
+    rates[qp, DELAY] = mean
+    window = max(rates[qp, WINDOW], full)
+    if delay < target:
+        if not marked:
+            step = gains[WINDOW_STEP] + gains[WINDOW_FAST] * product * (1.0 - delay / target)
+            window += step * (acked * full / window)
+    elif mean > target and now >= senders[qp, CUT_ALLOWED]:
+        window *= 1.0 - min(gains[WINDOW_MAX_CUT], gains[WINDOW_CUT_GAIN] * (mean - target) / mean)
+        senders[qp, CUT_ALLOWED] = now + rtt
+    rates[qp, WINDOW] = min(window, gains[WINDOW_LIMIT] * product)
+
+
+@_compiled(inline=False)
+def _track(
+    settings: Ints,
+    gains: Floats,
+    packets: SmallInts,
+    senders: Ints,
+    rates: Floats,
+    sent: Ints,
+    qp: int,
+    now: int,
+    packet: int,
+) -> None:
+    """Strike off what an acknowledgement tells to have come, before ``UNACKED_PSN`` moves."""
+    place = sent.shape[1] - 1
+    unacked = senders[qp, UNACKED_PSN]
+    selected = packets[packet, SELECTED] + 0
+    newest = senders[qp, NEWEST_ACKED]
+    acked = 0
+    rtt = NONE
+    if unacked <= selected and selected < senders[qp, HIGHEST_PSN] and sent[qp, selected & place] != NONE:
+        rtt = now - sent[qp, selected & place]
+        newest = max(newest, sent[qp, selected & place])
+        sent[qp, selected & place] = NONE
+        senders[qp, SACKED] += 1
+        acked = 1
+    for psn in range(unacked, packets[packet, PSN]):
+        at = sent[qp, psn & place]
+        if at == NONE:
+            senders[qp, SACKED] -= 1
+        else:
+            newest = max(newest, at)
+            acked += 1
+    senders[qp, NEWEST_ACKED] = newest
+    if settings[WINDOWED] and rtt != NONE:
+        _adjust_window(settings, gains, senders, rates, qp, now, rtt, acked, packets[packet, FLAGS] & MARKED)
+
+
+@_compiled(inline=False)
+def _go_on(
+    clock: Ints, settings: Ints, gains: Floats, heap: Ints, senders: Ints, rates: Floats, sent: Ints, qp: int
+) -> None:
+    """After an acknowledgement: look for loss, and let the QP send if it may."""
+    first = senders[qp, UNACKED_PSN]
+    if settings[OUT_OF_ORDER] and first < senders[qp, NEXT_PSN] and senders[qp, RESEND_PSN] == NEVER:
+        at = sent[qp, first & (sent.shape[1] - 1)]
+        if at != NONE and at < senders[qp, NEWEST_ACKED] - settings[REORDERING]:
+            if clock[NOW] >= senders[qp, CUT_ALLOWED]:
+                rates[qp, WINDOW] *= 1.0 - gains[WINDOW_MAX_CUT]
+                senders[qp, CUT_ALLOWED] = clock[NOW] + senders[qp, BASE_RTT]
+            _repair(clock, settings, heap, senders, qp)
+    if senders[qp, STATE] == IDLE and not _is_held(settings, senders, rates, sent, qp):
+        _wake(clock, heap, senders, qp)
 
 
 @_inlined
@@ -869,6 +1054,7 @@ def _receive_ack(
     senders: Ints,
     rates: Floats,
     flows: Ints,
+    sent: Ints,
     packet: int,
 ) -> None:
     """Take an ACK, NACK or CNP at the sender."""
@@ -876,6 +1062,8 @@ def _receive_ack(
     qp = packets[packet, QP] + 0  # widens to int64, so that the helpers below are compiled for one type of index
     expected = packets[packet, PSN]
     flags = packets[packet, FLAGS]
+    if settings[TRACKED]:
+        _track(settings, gains, packets, senders, rates, sent, qp, now, packet)
     if expected > senders[qp, UNACKED_PSN]:
         senders[qp, UNACKED_PSN] = expected
         senders[qp, TIMEOUT_DUE] = now + settings[TIMEOUT_AFTER]
@@ -890,6 +1078,8 @@ def _receive_ack(
             senders[qp, SEND_FLOW] = flow
     if flags & NACK and expected == senders[qp, UNACKED_PSN]:
         _go_back(clock, heap, senders, qp)
+    if settings[TRACKED]:
+        _go_on(clock, settings, gains, heap, senders, rates, sent, qp)
     if flags & CNP:
         _receive_cnp(settings, gains, senders, rates, qp, now)
 
@@ -897,18 +1087,72 @@ def _receive_ack(
 # Receivers
 
 
+@_compiled(inline=False)
+def _count_disorder(
+    packets: SmallInts, nodes: Ints, receivers: Ints, flows: Ints, node: int, qp: int, packet: int
+) -> None:
+    """Count a packet that comes while an earlier one is missing, and one that a later sent packet has overtaken."""
+    psn = packets[packet, PSN] + 0
+    expected = receivers[qp, EXPECTED_PSN]
+    if psn > expected:
+        nodes[node, OUT_OF_SEQUENCE] += 1
+    if expected <= psn and psn < receivers[qp, HIGHEST_SEEN] and not packets[packet, FLAGS] & RESENT:
+        flows[_flow_of(flows, receivers[qp, RECEIVE_FLOW], psn), REORDERED] += 1
+    receivers[qp, HIGHEST_SEEN] = max(receivers[qp, HIGHEST_SEEN], psn)
+
+
+@_inlined
+def _expect_next(receivers: Ints, flows: Ints, qp: int, expected: int, now: int) -> None:
+    """All packets before ``expected`` have come: note the messages that are whole."""
+    receivers[qp, EXPECTED_PSN] = expected
+    flow = receivers[qp, RECEIVE_FLOW]
+    while flow != NONE and flows[flow, LAST_PSN] < expected:
+        flows[flow, RECEIVED] = now
+        flow = flows[flow, FLOW_NEXT]
+    receivers[qp, RECEIVE_FLOW] = flow
+
+
+@_compiled(inline=False)
+def _keep(settings: Ints, receivers: Ints, flows: Ints, arrived: Bytes, qp: int, psn: int, now: int) -> int:
+    """Keep a packet that may come out of order; return the one expected next."""
+    expected: int = receivers[qp, EXPECTED_PSN]
+    place = arrived.shape[1] - 1
+    if expected <= psn and psn < expected + settings[WINDOW_PACKETS]:
+        arrived[qp, psn & place] = 1
+        if psn == expected:
+            while arrived[qp, expected & place]:
+                arrived[qp, expected & place] = 0
+                expected += 1
+            _expect_next(receivers, flows, qp, expected, now)
+    return expected
+
+
 @_inlined
 def _receive_data(
-    clock: Ints, settings: Ints, packets: SmallInts, senders: Ints, receivers: Ints, flows: Ints, packet: int
+    clock: Ints,
+    settings: Ints,
+    packets: SmallInts,
+    nodes: Ints,
+    senders: Ints,
+    receivers: Ints,
+    flows: Ints,
+    arrived: Bytes,
+    node: int,
+    packet: int,
 ) -> bool:
     """Take a data packet at the receiver; return whether it was turned into an acknowledgement to send."""
     now = clock[NOW]
-    qp = packets[packet, QP]
-    psn = packets[packet, PSN]
+    qp = packets[packet, QP] + 0
+    psn = packets[packet, PSN] + 0
     expected = receivers[qp, EXPECTED_PSN]
-    reply = ACK
+    selected = psn
+    reply = ACK | (packets[packet, FLAGS] & MARKED)
     wanted = True
-    if psn == expected:
+    if psn != expected or psn < receivers[qp, HIGHEST_SEEN]:
+        _count_disorder(packets, nodes, receivers, flows, node, qp, packet)
+    if settings[OUT_OF_ORDER]:
+        expected = _keep(settings, receivers, flows, arrived, qp, psn, now)
+    elif psn == expected:
         expected += 1
         receivers[qp, EXPECTED_PSN] = expected
         receivers[qp, NACK_ALLOWED] = 0
@@ -916,17 +1160,20 @@ def _receive_data(
         if psn == flows[flow, LAST_PSN]:
             flows[flow, RECEIVED] = now
             receivers[qp, RECEIVE_FLOW] = flows[flow, FLOW_NEXT]
-    elif psn > expected:
-        wanted = now >= receivers[qp, NACK_ALLOWED]
-        if wanted:
-            reply |= NACK
-            receivers[qp, NACK_ALLOWED] = now + settings[NACK_GAP]
+    else:
+        selected = NONE
+        if psn > expected:
+            wanted = now >= receivers[qp, NACK_ALLOWED]
+            if wanted:
+                reply |= NACK
+                receivers[qp, NACK_ALLOWED] = now + settings[NACK_GAP]
     if packets[packet, FLAGS] & MARKED and settings[DCQCN_ON] and now >= receivers[qp, CNP_ALLOWED]:
         receivers[qp, CNP_ALLOWED] = now + settings[CNP_GAP]
         reply |= CNP
         wanted = True
     if wanted:
         packets[packet, PSN] = expected
+        packets[packet, SELECTED] = selected
         packets[packet, SIZE] = settings[ACK_SIZE]
         packets[packet, FLAGS] = reply | settings[CONTROL_PRIORITY]
         packets[packet, DESTINATION] = senders[qp, SOURCE]
@@ -981,6 +1228,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
     series_queues: Ints,
     series: Ints,
     flowlets: Ints,
+    sent: Ints,
+    arrived: Bytes,
 ) -> int:
     """Handle every event up to ``until`` [ps]; with ``NEVER``, until all flows are complete and no packet is left.
 
@@ -1018,10 +1267,12 @@ def advance(  # noqa: C901 - one loop, see its docstring
             node = ports[index ^ 1, NODE]
             if nodes[node, IS_HOST]:
                 if packets[packet, FLAGS] & ACK:
-                    _receive_ack(clock, settings, gains, heap, packets, senders, rates, flows, packet)
+                    _receive_ack(clock, settings, gains, heap, packets, senders, rates, flows, sent, packet)
                     answers = False
                 else:
-                    answers = _receive_data(clock, settings, packets, senders, receivers, flows, packet)
+                    answers = _receive_data(
+                        clock, settings, packets, nodes, senders, receivers, flows, arrived, node, packet
+                    )
                 if not answers:
                     _free(clock, packets, packet)
                     continue
@@ -1032,9 +1283,9 @@ def advance(  # noqa: C901 - one loop, see its docstring
             packet = _dequeue(clock, settings, heap, packets, ports, queues, nodes, senders, port)
             transmits = True
         elif kind == TURN:
-            if not _may_send(clock, settings, gains, heap, queues, senders, rates, index):
+            if not _may_send(clock, settings, gains, heap, queues, senders, rates, sent, index):
                 continue
-            packet = _send(clock, settings, gains, heap, packets, senders, rates, flows, index)
+            packet = _send(clock, settings, gains, heap, packets, senders, rates, flows, sent, index)
             port = senders[index, NIC]
         elif kind == START:
             qp = flows[index, FLOW_QP]
@@ -1044,10 +1295,11 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 port = next_hops[row, 1 + _hash(nodes, node, senders[qp, ENTROPY], next_hops[row, 0])]
                 senders[qp, NIC] = port
                 rates[qp, LINE] = rates[qp, RATE] = rates[qp, TARGET] = ports[port, LINE_RATE]
+                rates[qp, WINDOW] = gains[FIRST_WINDOW] * rates[qp, LINE] * senders[qp, BASE_RTT] / PS_PER_SECOND_BITS
             _start(clock, settings, heap, senders, receivers, flows, index)
             continue
         else:
-            _time_out(clock, settings, heap, senders, index)
+            _time_out(clock, settings, heap, senders, rates, index)
             continue
 
         if transmits or (ports[port, BUSY_UNTIL] <= clock[NOW] and not ports[port, WAKE_PENDING]):

@@ -9,10 +9,12 @@ import numpy.typing as npt
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Topology
 from aibench_lib.simulator import kernel
-from aibench_lib.simulator.parameters import PRIORITIES, Parameters
+from aibench_lib.simulator.parameters import PRIORITIES, Dcqcn, Parameters
+from aibench_lib.simulator.routes import Routes
+from aibench_lib.simulator.window_control import UetNsccLike
 from aibench_lib.units import BITS_PER_BYTE, PS_PER_NS, PS_PER_SECOND
 
-Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64])
+Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.uint8])
 
 NIC_QUEUE_PACKETS = 2
 """Full data packets that may wait in a NIC's queue before its queue pairs are parked: enough to keep the wire busy, and
@@ -38,7 +40,13 @@ def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
     row[kernel.NACK_GAP] = parameters.nack_gap_ns * PS_PER_NS
     row[kernel.NIC_LIMIT] = NIC_QUEUE_PACKETS * (parameters.mtu_bytes + parameters.header_bytes)
     control = parameters.congestion_control
-    if control is not None:
+    row[kernel.OUT_OF_ORDER] = parameters.receiver == "out-of-order"
+    row[kernel.SELECTIVE] = parameters.transport == "selective-repeat"
+    row[kernel.WINDOWED] = isinstance(control, UetNsccLike)
+    row[kernel.TRACKED] = row[kernel.OUT_OF_ORDER] or row[kernel.WINDOWED]
+    row[kernel.WINDOW_PACKETS] = parameters.window_packets
+    row[kernel.REORDERING] = parameters.reordering_ns * PS_PER_NS
+    if isinstance(control, Dcqcn):
         row[kernel.DCQCN_ON] = 1
         row[kernel.CNP_GAP] = control.cnp_gap_ns * PS_PER_NS
         row[kernel.ALPHA_PERIOD] = control.alpha_period_ns * PS_PER_NS
@@ -55,7 +63,16 @@ def gains_row(parameters: Parameters) -> npt.NDArray[np.float64]:
     """Return the real parameters, rates in bit/s."""
     row = np.zeros(kernel.GAINS_COLUMNS, np.float64)
     control = parameters.congestion_control
-    if control is not None:
+    if isinstance(control, UetNsccLike):
+        row[kernel.TARGET_DELAY] = control.target_delay
+        row[kernel.DELAY_GAIN] = control.delay_gain
+        row[kernel.WINDOW_STEP] = control.increase_bytes
+        row[kernel.WINDOW_FAST] = control.fast_increase
+        row[kernel.WINDOW_CUT_GAIN] = control.cut_gain
+        row[kernel.WINDOW_MAX_CUT] = control.max_cut
+        row[kernel.FIRST_WINDOW] = control.first_window
+        row[kernel.WINDOW_LIMIT] = control.max_window
+    if isinstance(control, Dcqcn):
         row[kernel.GAIN] = control.gain
         row[kernel.INITIAL_ALPHA] = control.initial_alpha
         row[kernel.ADDITIVE_INCREASE] = control.additive_increase_bps
@@ -115,6 +132,35 @@ def queue_rows(ports: int) -> npt.NDArray[np.int64]:
     rows[:, [kernel.HEAD, kernel.TAIL, kernel.PARKED_HEAD, kernel.PARKED_TAIL]] = kernel.NONE
     rows[:, [kernel.KMIN, kernel.KMAX]] = kernel.NEVER
     return rows
+
+
+def window_places(parameters: Parameters) -> int:
+    """Return the places for a queue pair's packets on their way, a power of two; 0 where nothing keeps track."""
+    if parameters.receiver == "in-order" and not isinstance(parameters.congestion_control, UetNsccLike):
+        return 0
+    return 1 << (parameters.window_packets - 1).bit_length()
+
+
+def unloaded_ps(ports: npt.NDArray[np.int64], routes: Routes, node: int, destination: int, size: int) -> int:
+    """Return the time a packet of ``size`` bytes takes through an empty fabric, along the first of the shortest paths.
+
+    Args:
+        ports: Of the kernel.
+        routes: Next hops.
+        node: Where it starts.
+        destination: The host it goes to, counted among hosts.
+        size: On the wire [B].
+    """
+    target = len(routes.sets) - routes.sets.shape[1] + destination
+    time = 0
+    while node != target:
+        port = routes.next_hops[routes.sets[node, destination], 1]
+        head = min(size, int(ports[port, kernel.HEAD_BYTES]))
+        time += (head * int(ports[port, kernel.BYTE_TIME]) >> kernel.BYTE_TIME_BITS) + int(
+            ports[port, kernel.PROPAGATION]
+        )
+        node = int(ports[port ^ 1, kernel.NODE])
+    return time
 
 
 def with_room(array: Rows, rows: int) -> Rows:

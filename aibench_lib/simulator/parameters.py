@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from aibench_lib.errors import SpecError
+from aibench_lib.simulator.window_control import UetNsccLike
 from aibench_lib.spec import build
 
 PRIORITIES = 8
@@ -81,7 +82,7 @@ class Dcqcn:
         )
 
 
-PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
+PRESETS: Mapping[str, Dcqcn | UetNsccLike | None] = MappingProxyType(
     {
         # NVIDIA's documentation of the ConnectX congestion control parameters, and a card's listing of its defaults.
         "nvidia-default": Dcqcn(
@@ -136,10 +137,11 @@ PRESETS: Mapping[str, Dcqcn | None] = MappingProxyType(
             clamp_target=False,
             clamp_target_after_timer=True,
         ),
+        "uet-nscc-like": UetNsccLike(),
         "off": None,
     }
 )
-"""Named parameter sets; ``off`` sends at line rate, whatever is marked."""
+"""Named parameter sets; ``uet-nscc-like`` is not DCQCN but a window; ``off`` sends at line rate, whatever is marked."""
 
 
 @dataclass(frozen=True)
@@ -185,9 +187,19 @@ class Parameters:
     """Where ECN looks at the queue's depth: ``dequeue`` (HPCC and most switch silicon) or ``enqueue``."""
     control_priority: int = 6
     """The class of ACKs, NACKs and CNPs, served before all data; NVIDIA's default class of CNPs."""
-    dcqcn: str | Mapping[str, object] | Dcqcn = "nvidia-default"
-    """Congestion control: a name in :data:`PRESETS`; or the fields of :class:`Dcqcn` that differ from the preset named
-    by the key ``preset``."""
+    dcqcn: str | Mapping[str, object] | Dcqcn | UetNsccLike = "nvidia-default"
+    """Congestion control: a name in :data:`PRESETS`; or the fields of :class:`Dcqcn` or :class:`UetNsccLike` that
+    differ from the preset named by the key ``preset``."""
+    transport: str = "go-back-n"
+    """What a sender repeats after a loss: ``go-back-n``, all from the missing packet on; or ``selective-repeat``, what
+    is missing, which needs the receiver that keeps the rest."""
+    receiver: str = "in-order"
+    """Packets after a missing one are dropped (``in-order``), or kept and acknowledged singly (``out-of-order``)."""
+    window_packets: int = 1024
+    """Packets a sender may be ahead of the first one missing, where the receiver is ``out-of-order``."""
+    reordering_ns: int = 20_000
+    """A packet counts as lost once one sent this much later was acknowledged, where the receiver is ``out-of-order``
+    [ns]; should exceed the difference in queueing delay of the paths a queue pair is sprayed over."""
     retransmit_timeout_ns: int = 67_108_864
     """Time without progress after which a sender goes back to the last unacknowledged packet [ns]; the InfiniBand local
     ACK timeout 4.096 us * 2^14, perftest's default."""
@@ -196,21 +208,26 @@ class Parameters:
 
     def __post_init__(self) -> None:
         _require_at_least(self, 1, ("mtu_bytes", "ack_bytes", "buffer_bytes", "retransmit_timeout_ns", "nack_gap_ns"))
-        _require_at_least(self, 0, ("header_bytes", "propagation_ns", "control_priority"))
+        _require_at_least(self, 0, ("header_bytes", "propagation_ns", "control_priority", "reordering_ns"))
+        _require_at_least(self, 2, ("window_packets",))
         if self.control_priority >= PRIORITIES:
             raise ValueError(f"control_priority: {self.control_priority} is not a priority; 0 to {PRIORITIES - 1} are")
         _require_one_of("forwarding", self.forwarding, ("store-and-forward", "cut-through"))
         _require_one_of("mark_at", self.mark_at, ("dequeue", "enqueue"))
+        _require_one_of("transport", self.transport, ("go-back-n", "selective-repeat"))
+        _require_one_of("receiver", self.receiver, ("in-order", "out-of-order"))
+        if self.transport == "selective-repeat" and self.receiver == "in-order":
+            raise ValueError("transport: selective-repeat needs receiver: out-of-order")
         _congestion_control(self.dcqcn)
 
     @property
-    def congestion_control(self) -> Dcqcn | None:
-        """The DCQCN parameters in use, None where it is off."""
+    def congestion_control(self) -> Dcqcn | UetNsccLike | None:
+        """The congestion control's parameters, None where it is off."""
         return _congestion_control(self.dcqcn)
 
 
-def _congestion_control(value: object) -> Dcqcn | None:
-    if isinstance(value, Dcqcn):
+def _congestion_control(value: object) -> Dcqcn | UetNsccLike | None:
+    if isinstance(value, Dcqcn | UetNsccLike):
         return value
     if isinstance(value, Mapping):
         preset = _congestion_control(str(value.get("preset")))
@@ -218,7 +235,7 @@ def _congestion_control(value: object) -> Dcqcn | None:
             raise ValueError("dcqcn.preset: off has no parameters to change")
         changes = {key: changed for key, changed in value.items() if key != "preset"}
         try:
-            return build(Dcqcn, dataclasses.asdict(preset) | changes, "dcqcn")
+            return build(type(preset), dataclasses.asdict(preset) | changes, "dcqcn")
         except SpecError as error:
             raise ValueError(str(error)) from error
     if value is False:  # a bare off in YAML 1.1

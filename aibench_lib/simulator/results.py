@@ -17,9 +17,11 @@ COMPLETION = np.dtype(
         ("completed_ps", np.int64),
         ("size_bytes", np.int64),
         ("retransmitted_packets", np.int64),
+        ("reordered_packets", np.int64),
     ]
 )
-"""A finished flow: its last byte came to the receiver, the last ACK to the sender."""
+"""A finished flow: its last byte came to the receiver, the last ACK to the sender. A packet is reordered
+if one that was sent later came before it (RFC 4737); packets sent again do not count."""
 
 SAMPLE = np.dtype(
     [
@@ -53,6 +55,7 @@ COMPLETION_COLUMNS = {
     "completed_ps": kernel.COMPLETED,
     "size_bytes": kernel.FLOW_SIZE,
     "retransmitted_packets": kernel.RETRANSMITTED,
+    "reordered_packets": kernel.REORDERED,
 }
 
 

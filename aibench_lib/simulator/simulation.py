@@ -19,6 +19,8 @@ from aibench_lib.simulator.layout import (
     random_bits,
     require_index,
     settings_row,
+    unloaded_ps,
+    window_places,
     with_room,
 )
 from aibench_lib.simulator.load_balancing import LoadBalancing
@@ -83,6 +85,9 @@ class Simulation:
         self._flow_rows = np.zeros((0, kernel.FLOW_COLUMNS), np.int64)
         self._packets = np.zeros((0, kernel.PACKET_COLUMNS), np.int32)
         self._flowlets = np.zeros((0, 0), np.int64)
+        places = window_places(self._parameters)
+        self._sent = np.zeros((0, places), np.int64)
+        self._arrived = np.zeros((0, places), np.uint8)
         self._series_queues = np.zeros(0, np.int64)
         self._series_rows = np.zeros((0, kernel.SERIES_COLUMNS), np.int64)
 
@@ -179,7 +184,7 @@ class Simulation:
         row[kernel.FLOW_QP] = number
         row[kernel.FLOW_SIZE] = size_bytes
         row[kernel.POSTED] = start_ps
-        row[kernel.RETRANSMITTED] = 0
+        row[[kernel.RETRANSMITTED, kernel.REORDERED]] = 0
         self._flows = flow + 1
         self._clock[kernel.ACTIVE_FLOWS] += 1
         # At most one event a port and kind, one a queue pair and kind, one a flow: the kernel need not check for room.
@@ -215,9 +220,13 @@ class Simulation:
         self._rates = with_room(self._rates, number + 1)
         self._receivers = with_room(self._receivers, number + 1)
         self._flowlets = with_room(self._flowlets, 2 * number + 2)
+        self._sent = with_room(self._sent, number + 1)
+        self._arrived = with_room(self._arrived, number + 1)
         row = self._senders[number]
         row[[kernel.SEND_FLOW, kernel.ACKED_FLOW, kernel.LAST_FLOW, kernel.NIC]] = kernel.NONE
-        row[[kernel.RATE_DUE, kernel.CUT_DUE, kernel.INCREASE_DUE]] = kernel.NEVER
+        row[[kernel.RATE_DUE, kernel.CUT_DUE, kernel.INCREASE_DUE, kernel.RESEND_PSN]] = kernel.NEVER
+        if self._settings[kernel.WINDOWED]:
+            row[kernel.BASE_RTT] = self._base_round_trip(sender, receiver)
         row[kernel.PRIORITY] = priority
         row[kernel.SOURCE] = sender
         row[kernel.PEER] = receiver
@@ -225,6 +234,13 @@ class Simulation:
         row[kernel.ACK_ENTROPY] = random_bits(31, "ack", destination, source, qp)
         self._receivers[number, kernel.RECEIVE_FLOW] = kernel.NONE
         return number
+
+    def _base_round_trip(self, sender: int, receiver: int) -> int:
+        """Return the time from a full packet's start to its ACK's arrival in an empty fabric [ps]."""
+        full, ack = self._parameters.mtu_bytes + self._parameters.header_bytes, self._parameters.ack_bytes
+        first = len(self._switches)
+        there = unloaded_ps(self._port_rows, self._routes, first + sender, receiver, full)
+        return there + unloaded_ps(self._port_rows, self._routes, first + receiver, sender, ack)
 
     def record_series(self, ports: Sequence[tuple[Port, int]], every_ps: int) -> None:
         """Sample egress queues at every multiple of ``every_ps`` from now on; call it once.
@@ -280,6 +296,8 @@ class Simulation:
             self._series_queues,
             self._series_rows,
             self._flowlets,
+            self._sent,
+            self._arrived,
         )
 
     def _add_packets(self) -> None:
@@ -310,6 +328,14 @@ class Simulation:
         rows = self._counter_rows.copy()
         for name, column in COUNTER_COLUMNS.items():
             rows[name] = self._queue_rows[:, column]
+        return rows
+
+    def hosts(self) -> npt.NDArray[np.void]:
+        """Return a row per host: its packets that came while an earlier one was missing."""
+        names = np.array(tuple(self._hosts), np.str_)
+        rows = np.zeros(len(names), [("node", names.dtype), ("out_of_sequence_packets", np.int64)])
+        rows["node"] = names
+        rows["out_of_sequence_packets"] = self._node_rows[len(self._switches) :, kernel.OUT_OF_SEQUENCE]
         return rows
 
     def buffers(self) -> npt.NDArray[np.void]:

@@ -107,3 +107,27 @@ def eventful_run(dcqcn: str, seed: int = 7) -> Simulation:
             simulation.start_flow(source, "h1-0", 150_000 + 1000 * qp, number * 50_000, qp=qp)
     simulation.advance()
     return simulation
+
+
+def fat_tree(k: int) -> Topology:
+    """A 3-tier fat tree of switches with ``k`` ports: k^3 / 4 hosts ``h<number>``, all links at 400 Gb/s."""
+    half = k // 2
+    hosts, links = [], []
+    for pod, number in itertools.product(range(k), range(half)):
+        leaf = f"leaf{pod}-{number}"
+        for port in range(half):
+            hosts.append(f"h{len(hosts)}")
+            links.append(Link(Port(leaf, f"host{port}"), Port(hosts[-1], "nic"), LINE_BPS))
+            links.append(Link(Port(leaf, f"up{port}"), Port(f"agg{pod}-{port}", f"down{number}"), LINE_BPS))
+            core = Port(f"core{number}-{port}", f"pod{pod}")
+            links.append(Link(Port(f"agg{pod}-{number}", f"up{port}"), core, LINE_BPS))
+    switches = dict.fromkeys(end.node for link in links for end in (link.a, link.b) if end.node not in set(hosts))
+    return Topology(tuple(hosts), tuple(switches), tuple(links))
+
+
+def permutation(topology: Topology, seed: int) -> list[tuple[str, str]]:
+    """Return (sender, receiver) pairs: every host sends to one other and receives from one other."""
+    order = np.random.default_rng(seed).permutation(len(topology.hosts))
+    return [
+        (topology.hosts[here], topology.hosts[there]) for here, there in zip(order, np.roll(order, 1), strict=True)
+    ]

@@ -19,7 +19,7 @@ from aibench_lib.units import GBPS
     [
         ({"mtu_byte": 4096}, "mtu_byte: unknown key; did you mean 'mtu_bytes'?"),
         ({"mtu_bytes": "4096"}, "mtu_bytes: '4096' is not an integer of at least 1"),
-        ({"dcqcn": "nvidia"}, "dcqcn: 'nvidia' is not one of nvidia-default, paper-2015, ns3-hpcc, off"),
+        ({"dcqcn": "nvidia"}, "dcqcn: 'nvidia' is not one of nvidia-default, paper-2015, ns3-hpcc, uet-nscc-like, off"),
         ({"dcqcn": {"preset": "off", "gain": 0.1}}, "dcqcn.preset: off has no parameters"),
         ({"dcqcn": {"preset": "ns3-hpcc", "cnp_gap": 1}}, "dcqcn.cnp_gap: unknown key; did you mean 'cnp_gap_ns'?"),
         ({"dcqcn": {"preset": "ns3-hpcc", "gain": 2}}, "gain and max_cut must be in (0, 1]"),
