@@ -81,13 +81,13 @@ FAST_STEPS = 13
 CLAMP = 14
 CLAMP_AFTER_TIMER = 15
 NIC_LIMIT = 16  # depth of a NIC queue above which its QPs are parked
-OUT_OF_ORDER = 17  # the receiver keeps what comes out of order
-SELECTIVE = 18  # the sender sends again only what is missing
-TRACKED = 19  # the sender keeps the time of every packet
-WINDOWED = 20  # the sender has a window instead of a rate
-WINDOW_PACKETS = 21  # a packet this far beyond the first that is missing is not sent yet
-REORDERING = 22  # a packet is lost when one sent this much later has come
-SETTINGS_COLUMNS = 24
+OUT_OF_ORDER = 21  # the receiver keeps what comes out of order
+SELECTIVE = 22  # the sender sends again only what is missing
+TRACKED = 23  # the sender keeps the time of every packet
+WINDOWED = 24  # the sender has a window instead of a rate
+WINDOW_PACKETS = 25  # a packet this far beyond the first that is missing is not sent yet
+REORDERING = 26  # a packet is lost when one sent this much later has come
+SETTINGS_COLUMNS = 32
 
 # gains
 GAIN = 0
@@ -125,15 +125,15 @@ SIZE = 2
 FLAGS = 3
 NEXT = 4
 DESTINATION = 5
-SELECTED = 8  # of an ACK: the packet that caused it, where that was kept
-PACKET_COLUMNS = 10
+SELECTED = 10  # of an ACK: the packet that caused it, where that was kept
+PACKET_COLUMNS = 16
 ARRIVES = 3  # in arrivals
 PRIORITY_MASK = 7  # flags
 MARKED = 8
 ACK = 16
 CNP = 32
 NACK = 64
-RESENT = 128
+RESENT = 256
 
 # ports
 BUSY_UNTIL = 0
@@ -179,7 +179,7 @@ BALANCING = 5
 FLOWLET_GAP = 6
 FLOWLET_PLACE = 7  # the first of the node's columns in flowlets
 BALANCE_RANDOM = 8  # state of the node's own generator
-OUT_OF_SEQUENCE = 9  # data packets that came while an earlier one was missing
+OUT_OF_SEQUENCE = 11  # data packets that came while an earlier one was missing
 NODE_COLUMNS = 16
 ECMP = 0  # balancing
 FLOWLET = 1
@@ -847,7 +847,7 @@ def _is_held(settings: Ints, senders: Ints, rates: Floats, sent: Ints, qp: int) 
     if not settings[WINDOWED]:
         return False
     full = settings[MTU] + settings[HEADER]
-    held: bool = (ahead - senders[qp, SACKED] + 1) * full > max(rates[qp, WINDOW], full)
+    held: bool = (ahead - senders[qp, SACKED]) * full >= max(rates[qp, WINDOW], full)
     return held
 
 

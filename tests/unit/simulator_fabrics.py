@@ -128,6 +128,4 @@ def fat_tree(k: int) -> Topology:
 def permutation(topology: Topology, seed: int) -> list[tuple[str, str]]:
     """Return (sender, receiver) pairs: every host sends to one other and receives from one other."""
     order = np.random.default_rng(seed).permutation(len(topology.hosts))
-    return [
-        (topology.hosts[here], topology.hosts[there]) for here, there in zip(order, np.roll(order, 1), strict=True)
-    ]
+    return [(topology.hosts[here], topology.hosts[there]) for here, there in zip(order, np.roll(order, 1), strict=True)]
