@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -216,8 +217,9 @@ def platform_names(folder: Path = TEMPLATES) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/platform.yml"))
 
 
+@cache
 def load_platform(name: str, folder: Path = TEMPLATES) -> Platform:
-    """Return a platform as its ``platform.yml`` describes it.
+    """Return a platform as its ``platform.yml`` describes it; a process reads the file once.
 
     Raises:
         SpecError: No such platform (the message lists what there is), or the file has an unknown or missing key.
