@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from aibench_lib.model import ObservationPoint, Value
-from aibench_lib.report.numbers import UNDEFINED, decimals, interval, label, number, quantity, words
+from aibench_lib.report.numbers import (
+    UNDEFINED,
+    decimals,
+    interval,
+    is_yes_or_no,
+    label,
+    level,
+    number,
+    span,
+    words,
+    yes_or_no,
+)
 from aibench_lib.units import KB
 
 OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
@@ -15,6 +26,7 @@ OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
     ObservationPoint.DUT_COUNTER: "(b) DUT counter",
     ObservationPoint.ENDPOINT: "(c) endpoint software",
 }
+_LONG_ROWS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +40,13 @@ class KpiColumn:
     places: int
     """Decimals of every value in the column."""
 
+    def span(self, cells: Iterable["KpiCell"]) -> str:
+        """Return what ``cells`` of this column range over, or in how many of all their trials it occurred."""
+        own = list(cells)
+        if is_yes_or_no(self.kpi):
+            return yes_or_no(sum((cell.number or 0) * cell.count for cell in own), sum(cell.count for cell in own))
+        return span(cell.number for cell in own)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KpiCell:
@@ -38,6 +57,10 @@ class KpiCell:
     """The 95 % confidence interval, empty where it is not defined."""
     n: str
     """What the value stands on, where it differs from the row's; else empty."""
+    number: float | None
+    """The value in the column's unit, None where the data do not define it."""
+    count: int
+    """What the value stands on."""
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.value, self.interval, self.n and f"(n={self.n})") if part)
@@ -60,6 +83,10 @@ class KpiGroup:
     setting: tuple[str, ...]
     rows: tuple[KpiRow, ...]
 
+    def column(self, number: int) -> tuple[KpiCell, ...]:
+        """Return the cells of one column."""
+        return tuple(row.cells[number] for row in self.rows)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KpiTable:
@@ -79,6 +106,20 @@ class KpiTable:
     """What the rows' n counts."""
 
     @property
+    def rows(self) -> int:
+        """How many rows all groups have together."""
+        return sum(len(group.rows) for group in self.groups)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the table is better read a setting at a time."""
+        return self.rows > _LONG_ROWS and len(self.groups) > 1
+
+    def heading(self, group: KpiGroup) -> str:
+        """Return the setting of a group as words: ``PFC threshold 10 KB``."""
+        return ", ".join(f"{name} {value}" for name, value in zip(self.setting_labels, group.setting, strict=True))
+
+    @property
     def headings(self) -> tuple[tuple[str, tuple[KpiColumn, ...]], ...]:
         """The columns of each KPI, under its name."""
         names = dict.fromkeys(column.kpi for column in self.columns)
@@ -96,13 +137,13 @@ def summarise(values: Iterable[Value], test: str) -> KpiTable:
     for setting in _distinct(value.setting for value in own):
         of_setting = [value for value in own if value.setting == setting]
         rows = tuple(_row(of_setting, point, varying, columns) for point in _distinct(v.point for v in of_setting))
-        names = tuple(quantity(key, setting.get(key, UNDEFINED)) for key in setting_keys)
+        names = tuple(level(key, setting.get(key, UNDEFINED)) for key in setting_keys)
         groups.append(KpiGroup(setting=names, rows=rows))
     return KpiTable(
         test=test,
         setting_labels=tuple(label(key) for key in setting_keys),
         point_labels=tuple(label(key) for key in varying),
-        constants=tuple((words(key), quantity(key, points[0][key])) for key in constant),
+        constants=tuple((words(key), level(key, points[0][key])) for key in constant),
         columns=columns,
         groups=tuple(groups),
         n_label="n trials / samples" if any(_is_of_samples(value) for value in own) else "n trials",
@@ -143,7 +184,7 @@ def _row(
         value = own.get((column.kpi, column.statistic))
         cells.append(_cell(value, column.places, trials, samples))
     return KpiRow(
-        point=tuple(quantity(key, point.get(key, UNDEFINED)) for key in keys),
+        point=tuple(level(key, point.get(key, UNDEFINED)) for key in keys),
         n=f"{trials:,} / {samples:,}" if samples else f"{trials:,}",
         cells=tuple(cells),
     )
@@ -151,12 +192,18 @@ def _row(
 
 def _cell(value: Value | None, places: int, trials: int, samples: int) -> KpiCell:
     if value is None:
-        return KpiCell(value=UNDEFINED, interval="", n="")
+        return KpiCell(value=UNDEFINED, interval="", n="", number=None, count=0)
+    if is_yes_or_no(value.kpi) and value.value is not None:
+        # the count of trials says what an interval around their mean would say worse
+        text = yes_or_no(value.value * value.n, value.n)
+        return KpiCell(value=text, interval="", n="", number=value.value, count=value.n)
     expected = samples if _is_of_samples(value) else trials
     return KpiCell(
         value=number(value.value, places),
         interval=interval(value.ci_low, value.ci_high, places),
         n="" if value.n == expected else f"{value.n:,}",
+        number=value.value,
+        count=value.n,
     )
 
 
