@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,9 @@ OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
     ObservationPoint.DUT_COUNTER: "(b) DUT counter",
     ObservationPoint.ENDPOINT: "(c) endpoint software",
 }
+_MEAN = "mean"
 _LONG_ROWS = 30
+_WIDE_COLUMNS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +123,17 @@ class KpiTable:
         return ", ".join(f"{name} {value}" for name, value in zip(self.setting_labels, group.setting, strict=True))
 
     @property
-    def headings(self) -> tuple[tuple[str, tuple[KpiColumn, ...]], ...]:
-        """The columns of each KPI, under its name."""
-        names = dict.fromkeys(column.kpi for column in self.columns)
-        return tuple((name, tuple(column for column in self.columns if column.kpi == name)) for name in names)
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """The columns that stand side by side: all of them, or the means apart from the percentiles if too many."""
+        every = tuple(range(len(self.columns)))
+        if len(every) <= _WIDE_COLUMNS:
+            return (every,)
+        means = tuple(number for number in every if self.columns[number].statistic == _MEAN)
+        return tuple(part for part in (means, tuple(number for number in every if number not in means)) if part)
+
+    def headings(self, part: Sequence[int]) -> tuple[tuple[str, int], ...]:
+        """Return the KPIs of the columns ``part``, each with the number of its columns."""
+        return tuple(Counter(self.columns[number].kpi for number in part).items())
 
 
 def summarise(values: Iterable[Value], test: str) -> KpiTable:
@@ -159,7 +169,8 @@ def _in_kb(value: Value) -> Value:
 
 def _columns(values: Sequence[Value]) -> tuple[KpiColumn, ...]:
     columns: dict[tuple[str, str], list[Value]] = {}
-    for value in values:
+    order = list(dict.fromkeys(value.kpi for value in values))
+    for value in sorted(values, key=lambda value: order.index(value.kpi)):  # a KPI's columns stand together
         columns.setdefault((value.kpi, value.statistic), []).append(value)
     return tuple(
         KpiColumn(
@@ -179,10 +190,14 @@ def _row(
     own = {(value.kpi, value.statistic): value for value in values if value.point == point}
     trials = max((value.n for value in own.values() if not _is_of_samples(value)), default=0)
     samples = max((value.n for value in own.values() if _is_of_samples(value)), default=0)
-    cells = []
+    cells: list[KpiCell] = []
+    said: dict[str, int] = {}
     for column in columns:
         value = own.get((column.kpi, column.statistic))
-        cells.append(_cell(value, column.places, trials, samples))
+        expected = samples if value and _is_of_samples(value) else trials
+        cells.append(_cell(value, column.places, said.get(column.kpi, expected)))
+        if value and value.n != expected and _is_of_samples(value):
+            said[column.kpi] = value.n  # the percentiles of one KPI stand on the same samples: once is enough
     return KpiRow(
         point=tuple(level(key, point.get(key, UNDEFINED)) for key in keys),
         n=f"{trials:,} / {samples:,}" if samples else f"{trials:,}",
@@ -190,14 +205,13 @@ def _row(
     )
 
 
-def _cell(value: Value | None, places: int, trials: int, samples: int) -> KpiCell:
+def _cell(value: Value | None, places: int, expected: int) -> KpiCell:
     if value is None:
         return KpiCell(value=UNDEFINED, interval="", n="", number=None, count=0)
     if is_yes_or_no(value.kpi) and value.value is not None:
         # the count of trials says what an interval around their mean would say worse
         text = yes_or_no(value.value * value.n, value.n)
         return KpiCell(value=text, interval="", n="", number=value.value, count=value.n)
-    expected = samples if _is_of_samples(value) else trials
     return KpiCell(
         value=number(value.value, places),
         interval=interval(value.ci_low, value.ci_high, places),
@@ -208,7 +222,7 @@ def _cell(value: Value | None, places: int, trials: int, samples: int) -> KpiCel
 
 
 def _is_of_samples(value: Value) -> bool:
-    return value.statistic != "mean"
+    return value.statistic != _MEAN
 
 
 def _split(points: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,10 +1,14 @@
 """What a reader of one test's KPI table must know beside it, a sentence each."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from aibench_lib.report.kpi_tables import KpiTable
 from aibench_lib.report.numbers import duration, is_yes_or_no
 from aibench_lib.report.results import Results
+
+_REAL = "real"
+"""The method of values of which no part was simulated."""
 
 
 def notes(results: Results, table: KpiTable) -> tuple[str, ...]:
@@ -31,9 +35,9 @@ def _undefined(table: KpiTable) -> Iterable[str]:
 
 
 def _method(results: Results, test: str) -> Iterable[str]:
-    counts = results.methods.get(test, {})
+    counts = Counter(value.method for value in results.of(test) if value.method != _REAL)
     if counts:
-        total = sum(counts.values())
+        total = len(results.of(test))
         shares = [method if n == total else f"{method} ({n} of {total} values)" for method, n in counts.items()]
         yield f"Method of the values: {', '.join(shares)}."
     facts = results.run["methods"].get(test, {})

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,6 @@ class Results:
     """``run.json``: what was run, with what, when, and what happened."""
     values: tuple[Value, ...]
     """``kpis.csv``, in its order."""
-    methods: Mapping[str, Mapping[str, int]]
-    """Test -> how its values were computed (``packet``, ``packet+skip``) -> number of values; empty on hardware."""
 
     def of(self, test: str) -> tuple[Value, ...]:
         """Return the values of one test."""
@@ -73,13 +71,7 @@ def read_results(path: Path) -> Results:
     Raises:
         SpecError: ``run.json`` or ``kpis.csv`` is missing, or does not hold what it should.
     """
-    rows = _text(path / "kpis.csv").splitlines()
-    return Results(
-        path=path,
-        run=_read_run(path / "run.json"),
-        values=_read_values(path / "kpis.csv", rows),
-        methods=_methods(rows),
-    )
+    return Results(path=path, run=_read_run(path / "run.json"), values=_read_values(path / "kpis.csv"))
 
 
 def _read_run(path: Path) -> Mapping[str, Any]:
@@ -97,18 +89,8 @@ def _read_run(path: Path) -> Mapping[str, Any]:
     return {**_DEFAULTS, **run}
 
 
-def _methods(lines: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for row in csv.DictReader(lines):
-        method = row.get("method")
-        if method and method != UNDEFINED:
-            of_test = found.setdefault(row["test"], {})
-            of_test[method] = of_test.get(method, 0) + 1
-    return found
-
-
-def _read_values(path: Path, lines: Sequence[str]) -> tuple[Value, ...]:
-    rows = csv.DictReader(lines)
+def _read_values(path: Path) -> tuple[Value, ...]:
+    rows = csv.DictReader(_text(path).splitlines())
     try:
         return tuple(_value(row) for row in rows)
     except (KeyError, TypeError, ValueError) as error:

@@ -17,7 +17,7 @@ THRESHOLDS = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 BURSTS = (4, 8, 16, 32)
 WINDOWS = (0.0001, 0.001, 0.01)
 COUNTER, ENDPOINT = "dut_counter", "endpoint"
-COLUMNS = [*(field.name for field in dataclasses.fields(Value) if field.name != "method"), "method"]
+COLUMNS = [field.name for field in dataclasses.fields(Value)]
 METHODS = {"8.4": {"method": "packet+skip", "simulated_seconds": 14.25, "skipped_seconds": 1785.75}}
 
 
@@ -76,8 +76,12 @@ def bursts(path, thresholds=THRESHOLDS, concurrent=BURSTS, windows=WINDOWS, tria
         ]
         rows += [("8.2", setting, point, kpi, "mean", value, unit, trials, at) for kpi, value, unit, at in means]
         for statistic, part in (("p50", 0.94), ("p95", 0.99), ("p99", 0.998), ("max", 1.0)):
-            n = trials * burst
-            rows.append(("8.2", setting, point, "Fabric_FCT", statistic, time_us * part, "us", n, ENDPOINT))
+            for kpi, value, n in (
+                ("hol_blocking_delay", 14.0 * pressure, 90),
+                ("victim_delay", 310.0 * pressure, 90),
+                ("Fabric_FCT", time_us, trials * burst),
+            ):
+                rows.append(("8.2", setting, point, kpi, statistic, value * part, "us", n, ENDPOINT))
         for trial in range(trials):
             spread = [time_us * (1 - 0.3 * sender / burst + 0.01 * trial) for sender in range(burst)]
             name = f"8.2-{threshold}-{burst}-{window}-{trial + 1}"
@@ -143,7 +147,7 @@ def storm(path, trials=3):
     """Write Test 8.4: a deadlock in every trial without the watchdog, and none with it."""
     rows, events = [], []
     for watchdog in ("off", "on"):
-        setting, stuck = {"watchdog": watchdog}, watchdog == "off"
+        setting, stuck = {"pfc_watchdog": watchdog}, watchdog == "off"
         values = {
             "storm_occurred": 1.0,
             "deadlock_occurred": float(stuck),
@@ -174,10 +178,16 @@ def balance(path, trials=3):
             ("JFI", 0.72 + 0.12 * step + 0.02 * kind_step, "1", COUNTER),
             ("maximum_link_utilization", 95.0 - 12 * step, "%", COUNTER),
             ("minimum_link_utilization", 20.0 + 17 * step + 4 * kind_step, "%", COUNTER),
-            ("oversubscription_ratio", 1.5, "1", COUNTER),
+            ("peak_link_utilization", 99.0, "%", COUNTER),
+            ("oversubscription_ratio", 1.5, "1", ENDPOINT),
+            ("leaf_oversubscription", 2.0, "1", "dut_boundary"),
+            ("reordered_packets", 400.0 * step, "packets", ENDPOINT),
         ]
         setting, point = {"load_balancing": algorithm}, {"traffic": kind}
         rows += [("9.3", setting, point, kpi, "mean", value, unit, trials, at) for kpi, value, unit, at in means]
+        for kpi, unit, n in (("Fabric_FCT", "us", 300 if kind != "ep_only" else 0), ("EP_alltoall_latency", "us", 900)):
+            for statistic, value in (("p50", 900.0), ("p99", 1800.0), ("max", 2500.0)):
+                rows.append(("9.3", setting, point, kpi, statistic, value if n else None, unit, n, ENDPOINT))
     return write_run(path, rows, ["9.3"])
 
 

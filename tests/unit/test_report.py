@@ -142,6 +142,7 @@ def kpi_rows(threshold, degree, trials):
             "n": n,
             "observation_point": point,
             "lab": "simulated",
+            "method": "packet",
         }
 
 
@@ -273,7 +274,7 @@ def test_a_health_indicator_without_data_says_why(html):
 def test_a_measured_health_indicator_is_printed(tmp_path):
     path = write_results(tmp_path / "run", (100_000,), (2,), 1)
     with (path / "kpis.csv").open("a") as file:
-        file.write("r,8.1,{},{},CRC Error Count,max,3,frames,,,1,dut_counter,simulated\n")
+        file.write("r,8.1,{},{},CRC Error Count,max,3,frames,,,1,dut_counter,simulated,packet\n")
     write_report(path)
     assert "| CRC Error Count | 3.000 frames (max, n=1, (b) DUT counter) |" in (path / "report.md").read_text()
 

@@ -178,7 +178,7 @@ def test_yes_and_no_are_said_with_the_number_of_trials(tmp_path):
 
 def test_every_trial_of_a_storm_has_its_row(tmp_path):
     table = figures(made_results.storm(tmp_path), "8.4")["test-8.4-table"].table
-    assert table.columns[:4] == ("Watchdog", "Trial", "storm_occurred", "deadlock_occurred")
+    assert table.columns[:4] == ("PFC watchdog", "Trial", "storm_occurred", "deadlock_occurred")
     assert table.rows[0] == ("off", "8.4-off-1", "yes", "yes", "4.000", "299,800", "n/a")
     assert table.rows[-1] == ("on", "8.4-on-3", "yes", "no", "4.000", "212", "208.0")
     assert not table.is_long
