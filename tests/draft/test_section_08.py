@@ -93,11 +93,19 @@ def test_8_4_lasts_300_seconds():
 
 
 def test_8_4_reports_storm_deadlock_depth_standstill_and_recovery():
-    """8.4: two yes or no, hops of PAUSE propagation, longest zero throughput, recovery time."""
+    """8.4: two yes or no, hops of PAUSE propagation, longest zero throughput, recovery time; the trips are ours."""
     assert benchmark("8.4").derived == (
         "storm_occurred",
         "deadlock_occurred",
         "pause_propagation_depth",
         "zero_throughput_duration",
         "recovery_time",
+        "watchdog_trips",
     )
+
+
+def test_8_4_is_measured_without_and_with_a_watchdog():
+    """8.4: the draft names none; a deadlock that nothing breaks has no recovery time."""
+    test = benchmark("8.4")
+    assert settings(test) == [{"pfc_watchdog": "off"}, {"pfc_watchdog": "on"}]
+    assert "pfc_watchdog" in test.chosen
