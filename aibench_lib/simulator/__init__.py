@@ -6,7 +6,7 @@ What is compiled is imported at first use, so that reading :class:`Parameters` d
 from typing import TYPE_CHECKING
 
 from aibench_lib.simulator.load_balancing import LoadBalancing
-from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters
+from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters, Pfc, PfcWatchdog
 
 if TYPE_CHECKING:
     from aibench_lib.simulator.simulation import SeriesPort, Simulation, warm_up
@@ -18,6 +18,8 @@ __all__ = [
     "Ecn",
     "LoadBalancing",
     "Parameters",
+    "Pfc",
+    "PfcWatchdog",
     "SeriesPort",
     "Simulation",
     "warm_up",
