@@ -81,7 +81,7 @@ def test_options_that_a_feature_needs_are_explained(platform):
 def test_frames_of_pause_are_streamed_by_port_and_priority(platform):
     entries = [entry for entry in platform.telemetry if entry.measurement == "pfc"]
     fields = {name for entry in entries for name in entry.leaves.values()}
-    assert fields >= {"pause_rx_frames", "pause_tx_frames", "pause_transitions"}
+    assert fields >= {"pause_rx_frames", "pause_tx_frames", "pause_transitions", "watchdog_trips"}
     assert all("{interface}" in entry.path and "{priority}" in entry.path for entry in entries)
 
 
