@@ -99,6 +99,8 @@ class KpiTable:
     """
 
     test: str
+    setting_words: tuple[str, ...]
+    """What the settings vary, as words within a sentence."""
     setting_labels: tuple[str, ...]
     point_labels: tuple[str, ...]
     constants: tuple[tuple[str, str], ...]
@@ -151,6 +153,7 @@ def summarise(values: Iterable[Value], test: str) -> KpiTable:
         groups.append(KpiGroup(setting=names, rows=rows))
     return KpiTable(
         test=test,
+        setting_words=tuple(words(key) for key in setting_keys),
         setting_labels=tuple(label(key) for key in setting_keys),
         point_labels=tuple(label(key) for key in varying),
         constants=tuple((words(key), level(key, points[0][key])) for key in constant),

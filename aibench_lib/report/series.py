@@ -27,8 +27,10 @@ class RateSeries:
     """When the second class was introduced, after T0 [us]."""
     converged_us: float | None
     """From when on the rates stay at their steady state, after T0 [us]; None where that never happened."""
+    window_us: float | None
+    """Over how long each rate was measured [us]; None where the file does not say."""
     rates: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
-    """Class -> time after T0 [us], ascending, and rate [GB/s]."""
+    """Class -> begin of each rate's window after T0 [us], ascending, and rate [GB/s]."""
 
 
 def read_series(results: Path, test: str) -> tuple[RateSeries, ...]:
@@ -54,6 +56,7 @@ def _series(path: Path, metadata: Mapping[bytes, bytes]) -> RateSeries:
             point=json.loads(metadata[b"point"]),
             introduced_us=_moment(metadata, b"introduced_us"),
             converged_us=_moment(metadata, b"converged_us"),
+            window_us=_moment(metadata, b"window_us"),
             rates={name: _of_class(table, name) for name in table["class"].unique().to_pylist()},
         )
     except KeyError as error:

@@ -122,7 +122,11 @@ def convergence(path, trials=2, samples=300):
         ]
         rows += [("8.3", {}, point, kpi, "mean", value, unit, trials, at) for kpi, value, unit, at in means]
         for trial in range(trials):
-            moments = {"introduced_us": "20000.0", "converged_us": "" if converged_us is None else str(converged_us)}
+            moments = {
+                "window_us": str(80_000 / samples),
+                "introduced_us": "20000.0",
+                "converged_us": "" if converged_us is None else str(converged_us),
+            }
             facts = {"trial": f"8.3-{established}-{trial + 1}", "test": "8.3", **moments}
             facts |= {"setting": "{}", "point": json.dumps(point)}
             _write_series(path, facts, (established, introduced), samples)
@@ -131,7 +135,7 @@ def convergence(path, trials=2, samples=300):
 
 def _write_series(path, facts, classes, samples):
     (path / "series").mkdir(parents=True, exist_ok=True)
-    time_us = np.linspace(0, 80_000, samples)
+    time_us = np.arange(samples) * 80_000 / samples
     after = np.clip(time_us - 20_000, 0, None)
     settling = np.exp(-after / 4_000) * np.cos(after / 1_500)
     rates = (24 + 16 * settling, np.where(time_us < 20_000, 0.0, 24 - 18 * settling))

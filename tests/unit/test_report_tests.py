@@ -115,6 +115,20 @@ def test_a_long_kpi_table_is_folded_a_setting_at_a_time(tmp_path):
     assert len(re.findall(r"^\| 10 KB \| ", markdown, re.MULTILINE)) == 12
 
 
+def test_a_wide_kpi_table_sets_the_percentiles_apart_and_keeps_the_columns_of_a_kpi_together(tmp_path):
+    html, _ = report(FEW_BURSTS(tmp_path))
+    heads = re.findall(r'colspan="(\d)" class="(?:number)? ?kpi">(.*?)</th>', html)
+    names = [(name.replace("<wbr>", ""), int(columns)) for columns, name in heads]
+    assert names[2:6] == [
+        ("hol_blocking_delay", 1),
+        ("victim_delay", 1),
+        ("Buffer_utilization", 1),
+        ("Packet_drop_rate", 1),
+    ]
+    assert names[6:] == [("hol_blocking_delay", 4), ("victim_delay", 4), ("Fabric_FCT", 4)]
+    assert html.count("n=8<") == 4  # four rows of 4 transfers in two trials, said once in each
+
+
 def test_a_big_test_takes_a_line_a_setting_on_the_terminal(tmp_path):
     table = kpi_table(made_results.bursts(tmp_path, trials=1))
     lines = table.splitlines()
@@ -125,7 +139,7 @@ def test_a_big_test_takes_a_line_a_setting_on_the_terminal(tmp_path):
 
 
 def test_rates_are_drawn_from_the_first_trial_with_the_moments_marked(tmp_path):
-    drawn = figures(made_results.convergence(tmp_path), "8.3")["test-8.3-rates"]
+    drawn = figures(made_results.convergence(tmp_path, samples=80), "8.3")["test-8.3-rates"]
     shown = texts(drawn.svg)
     assert [text for text in shown if text.startswith("Established")] == [
         "Established traffic: KV cache",
@@ -136,12 +150,12 @@ def test_rates_are_drawn_from_the_first_trial_with_the_moments_marked(tmp_path):
         ("KV cache", "8.3-kv_cache-1", "20.000", "31.500", "11.500"),
         ("expert parallelism", "8.3-expert_parallelism-1", "20.000", "n/a", "n/a"),
     )
-    assert "A line joins" not in drawn.caption
+    assert drawn.caption.endswith("A rate is the mean over a window of 1 ms.")
 
 
 def test_a_long_series_is_drawn_as_means_and_says_so(tmp_path):
     drawn = figures(made_results.convergence(tmp_path, trials=1, samples=30_000), "8.3")["test-8.3-rates"]
-    assert "means of up to 50 samples" in drawn.caption
+    assert "means of up to 50 such rates" in drawn.caption
     assert len(drawn.svg) < 300_000
 
 

@@ -1,6 +1,7 @@
 """The figure of kind ``lines`` over time: the rate of each traffic class in one trial a panel."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from aibench_lib.catalogue import Benchmark
 from aibench_lib.report.figures.style import Figure, drawing, legend, mark_time, series, thousands
-from aibench_lib.report.numbers import UNDEFINED, label, level, words
+from aibench_lib.report.numbers import UNDEFINED, duration, label, level, words
 from aibench_lib.report.results import Results, lab_sentence
 from aibench_lib.report.series import RateSeries, read_series
 from aibench_lib.report.tables import Table
@@ -50,11 +51,22 @@ def rates_over_time(results: Results, benchmark: Benchmark) -> Figure | None:
         alt=f"Charts of the rate of each traffic class ({', '.join(map(words, classes))}) over time after T0, one for "
         f"each {words(panels)} ({', '.join(level(panels, panel) for panel in first)}), with the moments of "
         "introduction and of convergence as dashed lines. The table beside holds these moments.",
-        caption=f"One trial of each {words(panels)}, always the first one run, so that no result chose it. Dashed: "
-        "when the second class is introduced, and from when on the rates stay at their steady state."
-        + (f" A line joins means of up to {max(thinned)} samples; its band is their span." if any(thinned) else ""),
+        caption=_caption(panels, first.values(), max(thinned)),
         table=_table(results, first, panels),
     )
+
+
+def _caption(panels: str, chosen: Iterable[RateSeries], thinned: int) -> str:
+    windows = sorted({one.window_us for one in chosen if one.window_us})
+    parts = [
+        f"One trial of each {words(panels)}, always the first one run, so that no result chose it.",
+        "Dashed: when the second class is introduced, and from when on the rates stay at their steady state.",
+        f"A rate is the mean over a window of {' or '.join(duration(window / 1e6) for window in windows)}."
+        if windows
+        else "",
+        f"A line joins means of up to {thinned} such rates; its band is their span." if thinned else "",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def _rate(axes: Axes, one: RateSeries, number: int, name: str) -> int:
@@ -63,7 +75,8 @@ def _rate(axes: Axes, one: RateSeries, number: int, name: str) -> int:
     size = math.ceil(len(time_us) / _POINTS)
     look = {**series(number), "markevery": max(1, min(len(time_us), _POINTS) // 8), "label": words(name)}
     if size <= 1:
-        axes.plot(time_us / _US_PER_MS, rate, **look)
+        begin_us, drawn = (time_us, rate) if one.window_us is None else _steps(time_us, rate, one.window_us)
+        axes.plot(begin_us / _US_PER_MS, drawn, drawstyle="steps-post" if one.window_us else "default", **look)
         return 0
     starts = np.arange(0, len(time_us), size)
     middle_ms = _means(time_us, starts) / _US_PER_MS
@@ -71,6 +84,13 @@ def _rate(axes: Axes, one: RateSeries, number: int, name: str) -> int:
     low, high = np.minimum.reduceat(rate, starts), np.maximum.reduceat(rate, starts)
     axes.fill_between(middle_ms, low, high, color=look["color"], alpha=0.18, linewidth=0)
     return size
+
+
+def _steps(
+    time_us: NDArray[np.float64], rate: NDArray[np.float64], window_us: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the series with the end of its last window, so that the last step has its width too."""
+    return np.append(time_us, time_us[-1:] + window_us), np.append(rate, rate[-1:])
 
 
 def _means(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
