@@ -1,6 +1,7 @@
-"""The ``aibench`` command: the virtual lab, and reports of stored runs."""
+"""The ``aibench`` command: the virtual lab, reports of stored runs, and sweeps of the simulator."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the report of a stored run again")
     report.add_argument("results", type=Path, metavar="RUN_FOLDER")
     report.set_defaults(run=_report)
+    sweep = commands.add_parser("sweep", help="simulate every combination of the values a file gives")
+    sweep.add_argument("file", type=Path, metavar="FILE", help="see docs/sweep.md")
+    sweep.add_argument("--output", type=Path, help="the table, .csv or .parquet (default: FILE's name with .csv, here)")
+    sweep.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="default: one a core")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="a Dask cluster: tcp://..., or local to start one here")
+    sweep.set_defaults(run=_sweep)
     return parser
 
 
@@ -81,6 +88,21 @@ def _report(options: argparse.Namespace) -> int:
     path = write_report(options.results)
     print(f"{kpi_table(options.results)}\n\nReport: {path}")
     return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from aibench_lib.sweep import run_sweep
+
+    output = options.output or Path(f"{options.file.stem}.csv")
+    points = run_sweep(options.file, output, options.workers, options.scheduler, _progress)
+    print(f"{points} points: {output}")
+    return 0
+
+
+def _progress(line: str) -> None:
+    """Show how far a command is: in one place on a terminal, else a line each."""
+    start, end = ("\r\x1b[K", "") if sys.stderr.isatty() else ("", "\n")
+    print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

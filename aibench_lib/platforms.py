@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,9 @@ from aibench_lib.spec import build, load_yaml
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
+
+KEY = "key"
+"""The group of a CLI pattern that says which of several entries a line is about."""
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
@@ -82,6 +86,8 @@ class Range:
     unit: str
     reason: str
     """What sets the limits."""
+    step: int = 1
+    """A value is a multiple of this."""
 
     def refusal(self, value: int) -> str | None:
         """Return why ``value`` is not attainable, or None if it is."""
@@ -89,20 +95,58 @@ class Range:
             return f"{value} > max {self.max} {self.unit}"
         if value < self.min:
             return f"{value} < min {self.min} {self.unit}"
+        if value % self.step:
+            return f"{value} is no multiple of {self.step} {self.unit}"
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The words a platform accepts for one value."""
+
+    values: list[str]
+    lacking: list[str] = field(default_factory=list)
+    """Words that other platforms accept and this one does not."""
+    reason: str
+    """Why it has these."""
+
+    def refusal(self, value: str) -> str | None:
+        """Return why ``value`` is not attainable, or None if it is."""
+        return None if value in self.values else f"{value!r} is not one of {', '.join(self.values)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Lines of a CLI that stand below the same enclosing lines."""
+
+    within: list[str] = field(default_factory=list)
+    """The enclosing lines, outermost first.  They and the patterns may name options, as in ``{queue}``."""
+    lines: list[str]
+    """Regular expressions; a named group is a value.  Beside a group ``key`` the values are mappings key -> value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadBack:
     """Where the values of a feature stand after they were applied: lines of a CLI, or gNMI paths."""
 
-    within: list[str] = field(default_factory=list)
-    """CLI: the enclosing lines, outermost first.  They and the paths may name options, as in ``{queue}``."""
-    lines: list[str] = field(default_factory=list)
-    """CLI: regular expressions; a named group is a value, a group without digits reads as true."""
+    blocks: list[Block] = field(default_factory=list)
+    """CLI."""
     paths: dict[str, dict[str, str]] = field(default_factory=dict)
-    """gNMI: path -> {value: leaf below it}; below a path with the placeholder ``{interface}`` the value is a mapping
-    interface -> value, over the host's option ``interfaces``."""
+    """gNMI: path -> {value: leaf below it}.  Below a path with the placeholder ``{interface}`` the value is a mapping
+    interface -> value, over the host's option ``interfaces``; below one with ``{prefix}``, over the routes' prefixes.
+    Paths and leaves may name options, as in ``{queue}``."""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """Values that every switch of this platform has, so that nothing is read."""
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Value -> {what the switch shows: our word}; it shows ``absent`` where it shows nothing."""
+    scale: dict[str, int] = field(default_factory=dict)
+    """Value -> what the number that the switch shows is multiplied with."""
+
+    @property
+    def names(self) -> set[str]:
+        """The values that are read."""
+        groups = {name for block in self.blocks for line in block.lines for name in re.compile(line).groupindex}
+        return (groups - {KEY}) | {name for leaves in self.paths.values() for name in leaves} | set(self.fixed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +154,18 @@ class Feature:
     """One thing a platform can be told, such as its ECN thresholds."""
 
     source: Source
-    template: str
-    options: list[str]
+    template: str | None = None
+    """None where there is nothing to tell the switch."""
+    options: list[str] = field(default_factory=list)
     """Keys of the host's ``switch:`` mapping that the template needs."""
-    ranges: dict[str, Range]
+    ranges: dict[str, Range] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
+    each: dict[str, str] = field(default_factory=dict)
+    """Values that are mappings prefix -> text, one entry a route -> the regular expression that the text matches."""
+    implied: list[str] = field(default_factory=list)
+    """Values that follow from the others on this platform; they are neither told nor read back."""
     always: dict[str, Any] = field(default_factory=dict)
-    """Values the template sets beside the requested ones; text may name options."""
+    """Values the template sets beside the requested ones; text may name options, and ``{prefix}`` below such a path."""
     read_back: ReadBack
 
 
@@ -126,7 +176,7 @@ class TelemetryPath:
     source: Source
     measurement: str
     path: str
-    """With the placeholders ``{interface}`` and ``{queue}`` as key values; those keys become tags."""
+    """With the placeholders ``{interface}``, ``{queue}`` and ``{priority}`` as key values; those keys become tags."""
     mode: str
     """``sample`` or ``on_change``."""
     leaves: dict[str, str]
@@ -167,8 +217,9 @@ def platform_names(folder: Path = TEMPLATES) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/platform.yml"))
 
 
+@cache
 def load_platform(name: str, folder: Path = TEMPLATES) -> Platform:
-    """Return a platform as its ``platform.yml`` describes it.
+    """Return a platform as its ``platform.yml`` describes it; a process reads the file once.
 
     Raises:
         SpecError: No such platform (the message lists what there is), or the file has an unknown or missing key.
@@ -180,7 +231,7 @@ def load_platform(name: str, folder: Path = TEMPLATES) -> Platform:
     parts = _mapping(load_yaml(path), str(path))
     platform = _platform({"name": name, **parts}, f"{path}: ")
     for feature in platform.features.values():
-        if not (path.parent / feature.template).is_file():
+        if feature.template is not None and not (path.parent / feature.template).is_file():
             raise SpecError(f"{path}: template: there is no {feature.template} beside this file")
     return platform
 
@@ -206,15 +257,25 @@ def _platform(parts: dict[str, object], where: str) -> Platform:
 
 def _feature(values: object, where: str) -> Feature:
     parts = _mapping(values, where)
-    ranges = _mapping(parts.get("ranges"), f"{where}.ranges")
-    parts["ranges"] = {name: build(Range, limits, f"{where}.ranges.{name}") for name, limits in ranges.items()}
-    parts["read_back"] = read_back = build(ReadBack, parts.get("read_back"), f"{where}.read_back")
-    for line in read_back.lines:
+    for key, kind in (("ranges", Range), ("choices", Choice)):
+        limits = _mapping(parts.get(key, {}), f"{where}.{key}")
+        parts[key] = {name: build(kind, limit, f"{where}.{key}.{name}") for name, limit in limits.items()}
+    parts["read_back"] = _read_back(parts.get("read_back"), f"{where}.read_back")
+    return _facts(Feature, parts, where)
+
+
+def _read_back(values: object, where: str) -> ReadBack:
+    parts = _mapping(values, where)
+    blocks = parts.get("blocks", [])
+    if not isinstance(blocks, list):
+        raise SpecError(f"{where}.blocks: expected a list, found {type(blocks).__name__}")
+    read = [build(Block, block, f"{where}.blocks[{number}]") for number, block in enumerate(blocks)]
+    for line in (line for block in read for line in block.lines):
         try:
             re.compile(line)
         except re.error as error:
-            raise SpecError(f"{where}.read_back.lines: {line!r} is not a regular expression: {error}") from error
-    return _facts(Feature, parts, where)
+            raise SpecError(f"{where}.blocks: {line!r} is not a regular expression: {error}") from error
+    return build(ReadBack, {**parts, "blocks": read}, where)
 
 
 def _telemetry(values: object, where: str) -> TelemetryPath:

@@ -8,21 +8,16 @@ import jinja2
 
 from aibench_lib.catalogue import benchmark
 from aibench_lib.files import write_whole
-from aibench_lib.model import Value
 from aibench_lib.report import sections
 from aibench_lib.report.health import health_table
-from aibench_lib.report.kpi_tables import OBSERVATION_POINTS, summarise
-from aibench_lib.report.numbers import decimals, number
+from aibench_lib.report.kpi_tables import OBSERVATION_POINTS, KpiTable, summarise
+from aibench_lib.report.notes import notes
+from aibench_lib.report.numbers import UNDEFINED
 from aibench_lib.report.results import Results, lab_sentence, read_results
 
 _TEMPLATES = Path(__file__).parents[2] / "templates" / "report"
-_GLANCE = (
-    ("ECN_marking_rate", "mean"),
-    ("Fabric_Goodput", "mean"),
-    ("Fabric_FCT", "p99"),
-    ("Packet_drop_rate", "mean"),
-)
-"""KPIs whose range opens the report."""
+_GLANCE = (("convergence_time", "mean"), ("Fabric_FCT", "p99"), ("Packet_drop_rate", "mean"))
+"""KPIs and statistics that open the report beside those of the test's figure."""
 
 
 def write_report(results: Path) -> Path:
@@ -53,10 +48,9 @@ def _content(results: Results) -> Mapping[str, Any]:
     tests = list(dict.fromkeys([*results.run["tests"], *(value.test for value in results.values)]))
     return {
         "run": results.run,
-        "title": f"Test {', '.join(tests)}: {', '.join(benchmark(test).title for test in tests)}",
+        "title": _title(tests),
         "lab": str(results.lab),
         "lab_sentence": lab_sentence(results.lab),
-        "glance": list(_glance(results.values)),
         "system": sections.system(results.run),
         "workload": sections.workload(results.run),
         "tests": [{**_test(results, test), "figures": draw(results, test)} for test in tests],
@@ -67,6 +61,7 @@ def _content(results: Results) -> Mapping[str, Any]:
         "discarded": sections.discarded(results.run),
         "anomalies": sections.anomalies(results.run),
         "programmed": sections.programmed(results.run),
+        "programmed_sentence": sections.programmed_sentence(results.run),
         "provenance": sections.provenance(results.run),
         "raw_data": sections.raw_data(results),
     }
@@ -74,25 +69,38 @@ def _content(results: Results) -> Mapping[str, Any]:
 
 def _test(results: Results, test: str) -> Mapping[str, Any]:
     entry = benchmark(test)
+    table = summarise(results.values, test)
     return {
         "id": test,
         "title": entry.title,
         "dut": entry.dut,
-        "kpis": summarise(results.values, test),
-        "definitions": sections.definitions(value.kpi for value in results.values if value.test == test),
+        "kpis": table,
+        "notes": notes(results, table),
+        "glance": list(_glance(table)),
+        "definitions": sections.definitions(value.kpi for value in results.of(test)),
     }
 
 
-def _glance(values: Sequence[Value]) -> Iterable[tuple[str, str, str]]:
-    """Give name, range over all points, and unit of the KPIs that open the report."""
-    for kpi, statistic in _GLANCE:
-        own = [value for value in values if (value.kpi, value.statistic) == (kpi, statistic)]
-        defined = [value.value for value in own if value.value is not None]
-        if defined:
-            places = max(0, decimals(defined) - 1)
-            low, high = number(min(defined), places), number(max(defined), places)
-            name = kpi if statistic == "mean" else f"{kpi} {statistic}"
-            yield name, low if low == high else f"{low} to {high}", own[0].unit
+def _glance(table: KpiTable) -> Iterable[tuple[str, str, str]]:
+    """Give name, range over all points, and unit of the KPIs of a test that open the report."""
+    wanted = (*((kpi, "mean") for kpi in benchmark(table.test).figure.y), *_GLANCE)
+    columns = {(column.kpi, column.statistic): number for number, column in enumerate(table.columns)}
+    for kpi, statistic in wanted:
+        if (kpi, statistic) in columns:
+            number = columns[kpi, statistic]
+            column = table.columns[number]
+            spread = column.span(cell for group in table.groups for cell in group.column(number))
+            yield (
+                kpi if statistic == "mean" else f"{kpi} {statistic}",
+                spread,
+                "" if spread == UNDEFINED else column.unit,
+            )
+
+
+def _title(tests: Sequence[str]) -> str:
+    if len(tests) == 1:
+        return f"Test {tests[0]}: {benchmark(tests[0]).title}"
+    return f"Tests {', '.join(tests[:-1])} and {tests[-1]}"
 
 
 def _environment() -> jinja2.Environment:

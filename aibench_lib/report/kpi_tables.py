@@ -2,12 +2,24 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aibench_lib.model import ObservationPoint, Value
-from aibench_lib.report.numbers import UNDEFINED, decimals, interval, label, number, quantity, words
+from aibench_lib.report.numbers import (
+    UNDEFINED,
+    decimals,
+    interval,
+    is_yes_or_no,
+    label,
+    level,
+    number,
+    span,
+    words,
+    yes_or_no,
+)
 from aibench_lib.units import KB
 
 OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
@@ -15,6 +27,9 @@ OBSERVATION_POINTS: Mapping[ObservationPoint, str] = {
     ObservationPoint.DUT_COUNTER: "(b) DUT counter",
     ObservationPoint.ENDPOINT: "(c) endpoint software",
 }
+_MEAN = "mean"
+_LONG_ROWS = 30
+_WIDE_COLUMNS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +43,13 @@ class KpiColumn:
     places: int
     """Decimals of every value in the column."""
 
+    def span(self, cells: Iterable["KpiCell"]) -> str:
+        """Return what ``cells`` of this column range over, or in how many of all their trials it occurred."""
+        own = list(cells)
+        if is_yes_or_no(self.kpi):
+            return yes_or_no(sum((cell.number or 0) * cell.count for cell in own), sum(cell.count for cell in own))
+        return span(cell.number for cell in own)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KpiCell:
@@ -38,6 +60,10 @@ class KpiCell:
     """The 95 % confidence interval, empty where it is not defined."""
     n: str
     """What the value stands on, where it differs from the row's; else empty."""
+    number: float | None
+    """The value in the column's unit, None where the data do not define it."""
+    count: int
+    """What the value stands on."""
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.value, self.interval, self.n and f"(n={self.n})") if part)
@@ -60,6 +86,10 @@ class KpiGroup:
     setting: tuple[str, ...]
     rows: tuple[KpiRow, ...]
 
+    def column(self, number: int) -> tuple[KpiCell, ...]:
+        """Return the cells of one column."""
+        return tuple(row.cells[number] for row in self.rows)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KpiTable:
@@ -69,6 +99,8 @@ class KpiTable:
     """
 
     test: str
+    setting_words: tuple[str, ...]
+    """What the settings vary, as words within a sentence."""
     setting_labels: tuple[str, ...]
     point_labels: tuple[str, ...]
     constants: tuple[tuple[str, str], ...]
@@ -79,10 +111,31 @@ class KpiTable:
     """What the rows' n counts."""
 
     @property
-    def headings(self) -> tuple[tuple[str, tuple[KpiColumn, ...]], ...]:
-        """The columns of each KPI, under its name."""
-        names = dict.fromkeys(column.kpi for column in self.columns)
-        return tuple((name, tuple(column for column in self.columns if column.kpi == name)) for name in names)
+    def rows(self) -> int:
+        """How many rows all groups have together."""
+        return sum(len(group.rows) for group in self.groups)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the table is better read a setting at a time."""
+        return self.rows > _LONG_ROWS and len(self.groups) > 1
+
+    def heading(self, group: KpiGroup) -> str:
+        """Return the setting of a group as words: ``PFC threshold 10 KB``."""
+        return ", ".join(f"{name} {value}" for name, value in zip(self.setting_labels, group.setting, strict=True))
+
+    @property
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """The columns that stand side by side: all of them, or the means apart from the percentiles if too many."""
+        every = tuple(range(len(self.columns)))
+        if len(every) <= _WIDE_COLUMNS:
+            return (every,)
+        means = tuple(number for number in every if self.columns[number].statistic == _MEAN)
+        return tuple(part for part in (means, tuple(number for number in every if number not in means)) if part)
+
+    def headings(self, part: Sequence[int]) -> tuple[tuple[str, int], ...]:
+        """Return the KPIs of the columns ``part``, each with the number of its columns."""
+        return tuple(Counter(self.columns[number].kpi for number in part).items())
 
 
 def summarise(values: Iterable[Value], test: str) -> KpiTable:
@@ -96,13 +149,14 @@ def summarise(values: Iterable[Value], test: str) -> KpiTable:
     for setting in _distinct(value.setting for value in own):
         of_setting = [value for value in own if value.setting == setting]
         rows = tuple(_row(of_setting, point, varying, columns) for point in _distinct(v.point for v in of_setting))
-        names = tuple(quantity(key, setting.get(key, UNDEFINED)) for key in setting_keys)
+        names = tuple(level(key, setting.get(key, UNDEFINED)) for key in setting_keys)
         groups.append(KpiGroup(setting=names, rows=rows))
     return KpiTable(
         test=test,
+        setting_words=tuple(words(key) for key in setting_keys),
         setting_labels=tuple(label(key) for key in setting_keys),
         point_labels=tuple(label(key) for key in varying),
-        constants=tuple((words(key), quantity(key, points[0][key])) for key in constant),
+        constants=tuple((words(key), level(key, points[0][key])) for key in constant),
         columns=columns,
         groups=tuple(groups),
         n_label="n trials / samples" if any(_is_of_samples(value) for value in own) else "n trials",
@@ -118,7 +172,8 @@ def _in_kb(value: Value) -> Value:
 
 def _columns(values: Sequence[Value]) -> tuple[KpiColumn, ...]:
     columns: dict[tuple[str, str], list[Value]] = {}
-    for value in values:
+    order = list(dict.fromkeys(value.kpi for value in values))
+    for value in sorted(values, key=lambda value: order.index(value.kpi)):  # a KPI's columns stand together
         columns.setdefault((value.kpi, value.statistic), []).append(value)
     return tuple(
         KpiColumn(
@@ -138,30 +193,39 @@ def _row(
     own = {(value.kpi, value.statistic): value for value in values if value.point == point}
     trials = max((value.n for value in own.values() if not _is_of_samples(value)), default=0)
     samples = max((value.n for value in own.values() if _is_of_samples(value)), default=0)
-    cells = []
+    cells: list[KpiCell] = []
+    said: dict[str, int] = {}
     for column in columns:
         value = own.get((column.kpi, column.statistic))
-        cells.append(_cell(value, column.places, trials, samples))
+        expected = samples if value and _is_of_samples(value) else trials
+        cells.append(_cell(value, column.places, said.get(column.kpi, expected)))
+        if value and value.n != expected and _is_of_samples(value):
+            said[column.kpi] = value.n  # the percentiles of one KPI stand on the same samples: once is enough
     return KpiRow(
-        point=tuple(quantity(key, point.get(key, UNDEFINED)) for key in keys),
+        point=tuple(level(key, point.get(key, UNDEFINED)) for key in keys),
         n=f"{trials:,} / {samples:,}" if samples else f"{trials:,}",
         cells=tuple(cells),
     )
 
 
-def _cell(value: Value | None, places: int, trials: int, samples: int) -> KpiCell:
+def _cell(value: Value | None, places: int, expected: int) -> KpiCell:
     if value is None:
-        return KpiCell(value=UNDEFINED, interval="", n="")
-    expected = samples if _is_of_samples(value) else trials
+        return KpiCell(value=UNDEFINED, interval="", n="", number=None, count=0)
+    if is_yes_or_no(value.kpi) and value.value is not None:
+        # the count of trials says what an interval around their mean would say worse
+        text = yes_or_no(value.value * value.n, value.n)
+        return KpiCell(value=text, interval="", n="", number=value.value, count=value.n)
     return KpiCell(
         value=number(value.value, places),
         interval=interval(value.ci_low, value.ci_high, places),
         n="" if value.n == expected else f"{value.n:,}",
+        number=value.value,
+        count=value.n,
     )
 
 
 def _is_of_samples(value: Value) -> bool:
-    return value.statistic != "mean"
+    return value.statistic != _MEAN
 
 
 def _split(points: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:

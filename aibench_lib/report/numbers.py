@@ -13,13 +13,18 @@ _UNITS = {
     "_ns": "ns",
     "_us": "us",
     "_ms": "ms",
-    "_seconds": "s",
+    "_seconds": "",
     "_packets": "packets",
     "_bytes": "",
     "_bps": "",
 }
-"""Suffix of a key -> unit printed after its value; sizes and rates choose theirs by magnitude."""
-_ABBREVIATIONS = {"ecn": "ECN", "pfc": "PFC", "kv": "KV", "ep": "EP", "qp": "QP", "qps": "QPs", "dcqcn": "DCQCN"}
+"""Suffix of a key -> unit printed after its value; sizes, rates and seconds choose theirs by magnitude."""
+_ABBREVIATIONS = {
+    **{word: word.upper() for word in ("dcqcn", "ecmp", "ecn", "ep", "kv", "nic", "pfc", "qp")},
+    "qps": "QPs",
+}
+_OCCURRED = "_occurred"
+"""How the names of KPIs end whose value in a trial is 1 for yes and 0 for no."""
 
 
 def decimals(values: Iterable[float | None]) -> int:
@@ -45,6 +50,27 @@ def number(value: float | None, places: int) -> str:
     return f"{value:,.{places}f}"
 
 
+def is_yes_or_no(kpi: str) -> bool:
+    """Return whether a KPI says of a trial that something occurred in it, or did not."""
+    return kpi.endswith(_OCCURRED)
+
+
+def yes_or_no(occurred: float, trials: int) -> str:
+    """Return in how many of ``trials`` something occurred: ``no (0 of 3 trials)``, ``yes (2 of 3 trials)``."""
+    count = round(occurred)
+    return f"{'yes' if count else 'no'} ({count:,} of {trials:,} {'trial' if trials == 1 else 'trials'})"
+
+
+def span(values: Iterable[float | None]) -> str:
+    """Return the smallest and the largest of the values that are defined: ``12.5 to 130.0``."""
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return UNDEFINED
+    places = max(0, decimals(defined) - 1)
+    low, high = number(min(defined), places), number(max(defined), places)
+    return low if low == high else f"{low} to {high}"
+
+
 def interval(low: float | None, high: float | None, places: int) -> str:
     """Return a confidence interval as ``[low, high]``, or an empty string where it is not defined."""
     if low is None or high is None:
@@ -60,8 +86,23 @@ def quantity(key: str, value: object) -> str:
         return size(value)
     if key.endswith("_bps"):
         return f"{value / GBPS:g} Gb/s"
+    if key.endswith("_seconds"):
+        return duration(value)
     unit = next((unit for suffix, unit in _UNITS.items() if key.endswith(suffix)), "")
     return f"{value:,} {unit}".rstrip()
+
+
+def level(key: str, value: object) -> str:
+    """Return one value of a parameter as it stands in a table or a legend; names become words: ``KV cache``."""
+    return words(value) if isinstance(value, str) else quantity(key, value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time [s] in the largest unit of which it is at least one: ``100 us``, ``10 ms``, ``300 s``."""
+    for unit_seconds, name in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= unit_seconds or seconds == 0:
+            return f"{seconds / unit_seconds:,.10g} {name}"
+    return f"{seconds * 1e6:,.10g} us"
 
 
 def size(size_bytes: float) -> str:

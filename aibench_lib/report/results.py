@@ -26,6 +26,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "system": {},
     "workload": {},
     "telemetry": {},
+    "methods": {},
 }
 """What a run that was cut short may lack."""
 
@@ -39,6 +40,10 @@ class Results:
     """``run.json``: what was run, with what, when, and what happened."""
     values: tuple[Value, ...]
     """``kpis.csv``, in its order."""
+
+    def of(self, test: str) -> tuple[Value, ...]:
+        """Return the values of one test."""
+        return tuple(value for value in self.values if value.test == test)
 
     @property
     def lab(self) -> LabKind:
@@ -114,6 +119,7 @@ def _value(row: Mapping[str, str]) -> Value:
         n=int(row["n"]),
         observation_point=ObservationPoint(row["observation_point"]),
         lab=LabKind(row["lab"]),
+        method=row.get("method", "real"),
     )
 
 

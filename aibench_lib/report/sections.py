@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aibench_lib.catalogue import kpi
-from aibench_lib.report.numbers import quantity, words
+from aibench_lib.report.numbers import level, quantity, words
 from aibench_lib.report.results import Results
 from aibench_lib.report.tables import Table
 
@@ -15,6 +15,7 @@ _RAW_DATA = (
     ("run.json", "how the run was made"),
     ("journal.jsonl", "what happened, event by event"),
     ("samples/", "one Parquet file a trial: every transfer of every host"),
+    ("series/", "one Parquet file a trial: what was followed over time"),
     ("telemetry/", "what the switches reported, Parquet"),
     ("settings/", "the switches' configuration before the run"),
 )
@@ -72,6 +73,15 @@ def programmed(run: Mapping[str, Any]) -> Table:
     return Table(caption="Switch settings", columns=columns, rows=tuple(rows), numeric=(4, 5))
 
 
+def programmed_sentence(run: Mapping[str, Any]) -> str:
+    """Return in one sentence whether the devices took what was requested."""
+    rows = programmed(run).rows
+    differ = sum(row[-1] == "no" for row in rows)
+    if not differ:
+        return f"All {len(rows):,} values read back from the switches are those requested."
+    return f"{differ:,} of {len(rows):,} values read back from the switches differ from those requested."
+
+
 def provenance(run: Mapping[str, Any]) -> Table:
     """Return what the run was made from, so that it can be made again."""
     facts = {
@@ -115,7 +125,7 @@ def _fact(key: str, value: object) -> tuple[str, str]:
 
 def _where(where: object) -> str:
     if isinstance(where, Mapping):
-        return ", ".join(f"{words(str(key))} {quantity(str(key), value)}" for key, value in where.items())
+        return ", ".join(f"{words(str(key))} {level(str(key), value)}" for key, value in where.items())
     return str(where or "")
 
 

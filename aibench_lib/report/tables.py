@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_LONG_ROWS = 24
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -12,3 +14,8 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
     """The columns that hold numbers, set flush right."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the page shows the rows only to who asks for them."""
+        return len(self.rows) > _LONG_ROWS

@@ -1,12 +1,30 @@
-"""The KPI table for the terminal: plain text, at most 110 columns wide."""
+"""The KPI table for the terminal: plain text, at most 110 columns wide, about 25 lines a test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aibench_lib.report.kpi_tables import KpiTable, summarise
 from aibench_lib.report.results import Results, lab_sentence, read_results
 
 _HEADINGS: Mapping[tuple[str, str], str] = {
+    ("storm_occurred", "mean"): "storm",
+    ("deadlock_occurred", "mean"): "deadlock",
+    ("pause_propagation_depth", "mean"): "PAUSE depth",
+    ("zero_throughput_duration", "mean"): "standstill",
+    ("recovery_time", "mean"): "recovery",
+    ("watchdog_trips", "mean"): "trips",
+    ("convergence_time", "mean"): "convergence",
+    ("steady_state_bandwidth_kv_cache", "mean"): "KV cache",
+    ("steady_state_bandwidth_expert_parallelism", "mean"): "EP",
+    ("packet_loss_during_convergence", "mean"): "lost",
+    ("maximum_link_utilization", "mean"): "max link",
+    ("minimum_link_utilization", "mean"): "min link",
+    ("oversubscription_ratio", "mean"): "oversubscr.",
+    ("reordered_packets", "mean"): "reordered",
+    ("PFC_frame_count", "mean"): "PFC frames",
+    ("pause_duration", "mean"): "paused",
+    ("hol_blocking_delay", "mean"): "HoL delay",
+    ("victim_delay", "mean"): "victim delay",
     ("ECN_marking_rate", "mean"): "marking",
     ("marking_onset", "mean"): "onset",
     ("queue_depth_at_onset", "mean"): "queue at onset",
@@ -17,10 +35,13 @@ _HEADINGS: Mapping[tuple[str, str], str] = {
     ("JFI", "mean"): "JFI",
 }
 """What fits a terminal, by KPI and statistic; the report holds all."""
+_ROWS = 20
+"""A test with more rows is printed with a row a setting."""
+_WIDTH = 110
 
 
 def kpi_table(results: Path) -> str:
-    """Return the main KPIs of a results directory as a plain text table, one block a setting.
+    """Return the main KPIs of a results directory as a plain text table for each test.
 
     Raises:
         SpecError: As for :func:`aibench_lib.report.results.read_results`.
@@ -31,30 +52,49 @@ def kpi_table(results: Path) -> str:
 
 def _test(results: Results, test: str) -> str:
     table = summarise(results.values, test)
-    lines = [
-        f"Test {test} ({lab_sentence(results.lab)}): means over trials, percentiles over transfers",
-        f"DUT counters: {results.sampling}",
-    ]
-    for group, rows in zip(table.groups, _blocks(table), strict=True):
-        names = zip(table.setting_labels, group.setting, strict=True)
-        lines += ["", ", ".join(f"{name} {value}" for name, value in names), *rows]
-    return "\n".join(lines)
-
-
-def _blocks(table: KpiTable) -> list[list[str]]:
-    """Return the aligned lines of every group; all groups share the widths of their columns."""
-    headings = [_HEADINGS.get((column.kpi, column.statistic)) for column in table.columns]
-    shown = [number for number, heading in enumerate(headings) if heading]
+    shown = [number for number, column in enumerate(table.columns) if (column.kpi, column.statistic) in _HEADINGS]
+    if table.rows > _ROWS:
+        what = f"ranges over a setting's points; all {table.rows} rows: report.md"
+        labels, body = table.setting_labels, _ranges(table, shown)
+    else:
+        what = "means over trials, percentiles over transfers"
+        labels, body = (*table.setting_labels, *table.point_labels), _every_row(table, shown)
+    columns = [table.columns[number] for number in shown]
     head = [
-        [*table.point_labels, *(str(headings[number]) for number in shown)],
-        [*("" for _ in table.point_labels), *(table.columns[number].unit for number in shown)],
+        [*labels, *(_HEADINGS[column.kpi, column.statistic] for column in columns)],
+        [*("" for _ in labels), *(column.unit for column in columns)],
     ]
-    bodies = [[[*row.point, *(row.cells[n].value for n in shown)] for row in group.rows] for group in table.groups]
-    every_row = [*head, *(row for body in bodies for row in body)]
-    widths = [max(map(len, column)) for column in zip(*every_row, strict=True)]
+    return "\n".join(
+        [
+            f"Test {test} ({lab_sentence(results.lab)}): {what}",
+            f"DUT counters: {results.sampling}",
+            "",
+            *_aligned(head, body),
+        ]
+    )
+
+
+def _every_row(table: KpiTable, shown: Sequence[int]) -> list[list[str]]:
+    """Return the rows of all settings; a setting is named in its first row."""
+    return [
+        [*(group.setting if first else ("",) * len(group.setting)), *row.point, *(row.cells[n].value for n in shown)]
+        for group in table.groups
+        for first, row in zip([True] + [False] * len(group.rows), group.rows, strict=False)
+    ]
+
+
+def _ranges(table: KpiTable, shown: Sequence[int]) -> list[list[str]]:
+    return [[*group.setting, *(table.columns[n].span(group.column(n)) for n in shown)] for group in table.groups]
+
+
+def _aligned(head: list[list[str]], body: list[list[str]]) -> list[str]:
+    """Return the lines, flush right; columns beyond the terminal's width are left to the report."""
+    widths = [max(map(len, column)) for column in zip(*head, *body, strict=True)]
+    while sum(widths) + 2 * len(widths) > _WIDTH:
+        widths.pop()
     rule = "-" * (sum(widths) + 2 * len(widths) - 2)
-    return [[_line(row, widths) for row in head] + [f"  {rule}"] + [_line(row, widths) for row in b] for b in bodies]
+    return [*(_line(row, widths) for row in head), f"  {rule}", *(_line(row, widths) for row in body)]
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
-    return "  " + "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    return "  " + "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=False)).rstrip()

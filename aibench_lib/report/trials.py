@@ -13,8 +13,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from aibench_lib import kpi
 from aibench_lib.errors import SpecError
+from aibench_lib.procedures import PROCEDURES
 from aibench_lib.units import NS_PER_US
 
 
@@ -23,6 +23,7 @@ class Trial:
     """One trial as its sample file names it."""
 
     name: str
+    test: str
     setting: Mapping[str, Any]
     point: Mapping[str, Any]
     t0_ns: int
@@ -46,26 +47,29 @@ class QueueDepth:
         return f"{self.switch} {self.interface} queue {self.queue}"
 
 
-def read_trials(results: Path) -> tuple[Trial, ...]:
-    """Return the trials of a results directory in the order of their T0; only the files' footers are read.
+def read_trials(results: Path, test: str) -> tuple[Trial, ...]:
+    """Return the trials of one test in a results directory, in the order of their T0; only the files' footers are read.
 
     Raises:
         SpecError: A sample file does not say which trial it holds.
     """
     trials = (_trial(path) for path in sorted((results / "samples").glob("*.parquet")))
-    return tuple(sorted(trials, key=lambda trial: trial.t0_ns))
+    return tuple(sorted((trial for trial in trials if trial.test == test), key=lambda trial: trial.t0_ns))
 
 
-def completion_times_us(trials: Iterable[Trial]) -> NDArray[np.float64]:
-    """Return how long each transfer of ``trials`` took from post to completion [us]; transfers cut short are left out.
+def completion_times_us(test: str, trials: Iterable[Trial]) -> NDArray[np.float64]:
+    """Return how long the transfers of ``trials`` took from post to completion [us], as the test's KPIs count them.
+
+    Transfers cut short are left out.
 
     Draft: Section 4.3 (Fabric_FCT).
     """
+    (fct,) = (pooled for pooled in PROCEDURES[test].distributions if pooled.kpi == "Fabric_FCT")
     times = []
     for trial in trials:
-        table = pq.read_table(trial.path, columns=["posted_ns", "completed_ns", "status"])
+        table = pq.read_table(trial.path)
         done = table.filter((pc.field("status") == "ok") & pc.field("completed_ns").is_valid())
-        times.append(kpi.fabric_fct(done["posted_ns"].to_numpy(), done["completed_ns"].to_numpy()))
+        times.append(fct.of(done))
     return np.concatenate(times) if times else np.empty(0)
 
 
@@ -99,6 +103,7 @@ def _trial(path: Path) -> Trial:
     try:
         return Trial(
             name=metadata[b"trial"].decode(),
+            test=metadata[b"test"].decode(),
             setting=json.loads(metadata[b"setting"]),
             point=json.loads(metadata[b"point"]),
             t0_ns=int(metadata[b"t0_ns"]),

@@ -1,4 +1,4 @@
-"""What the collector subscribes to: the observed queues finely, everything else of the fabric coarsely."""
+"""What the collector subscribes to: queues and PFC of the observed ports finely, the rest of the fabric coarsely."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,8 @@ _COARSE = 100
 """Unless the profile says otherwise, what is not observed is sampled this many times less often."""
 _HEARTBEAT = 10
 """A leaf that does not change is repeated after this many samples."""
+_PRIORITY = "3"
+"""The lossless priority where the inventory names none."""
 _KEY = re.compile(r"([\w-]+)\[([\w-]+)=\{(\w+)\}\]")
 
 
@@ -22,7 +24,7 @@ def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[S
 
     Args:
         lab: Every switch of it is subscribed to.
-        watched: Ports whose queue the trials observe, sampled every ``telemetry_interval_ns``.
+        watched: Ports whose queue and PFC the trials observe, sampled every ``telemetry_interval_ns``.
         profile: Holds the intervals.
     """
     coarse_ns = profile.fabric_interval_ns or _COARSE * profile.telemetry_interval_ns
@@ -30,23 +32,29 @@ def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[S
     for target in lab.switches.values():
         fine = [port.interface for port in watched if port.node == target.host]
         for entry in load_platform(target.platform).telemetry:
-            if entry.measurement == "queue":
-                found += _of_queues(target, entry, fine, profile.telemetry_interval_ns, coarse_ns)
+            if entry.measurement in ("queue", "pfc"):
+                others = _interfaces(lab, target.host) - set(fine) if entry.measurement == "pfc" else set()
+                found += _of_ports(target, entry, fine, sorted(others), profile.telemetry_interval_ns, coarse_ns)
             else:
                 found.append(_subscription(target, entry, "*", coarse_ns))
     return found
 
 
-def _of_queues(
-    target: Target, entry: TelemetryPath, fine: Sequence[str], fine_ns: int, coarse_ns: int
+def _interfaces(lab: Lab, switch: str) -> set[str]:
+    return {port.interface for link in lab.topology.links for port in (link.a, link.b) if port.node == switch}
+
+
+def _of_ports(
+    target: Target, entry: TelemetryPath, fine: Sequence[str], others: Sequence[str], fine_ns: int, coarse_ns: int
 ) -> Iterator[Subscription]:
+    """Yield the subscriptions of what ports have: of a switch with observed ports, ``others`` are named one by one."""
     if "{interface}" not in entry.path:  # records of congestion, which name their port themselves
         yield _subscription(target, entry, "*", fine_ns if fine else coarse_ns)
         return
     for interface in fine:
         yield _subscription(target, entry, interface, fine_ns)
-    if not fine:
-        yield _subscription(target, entry, "*", coarse_ns)
+    for interface in others if fine else ("*",):
+        yield _subscription(target, entry, interface, coarse_ns)
 
 
 def _subscription(target: Target, entry: TelemetryPath, interface: str, interval_ns: int) -> Subscription:
@@ -62,7 +70,7 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
         password=target.password,
         ca=target.ca,
         encoding=gnmi.encoding,
-        path=entry.path.format(interface=interface, queue=target.options["queue"]),
+        path=entry.path.format(**{"priority": _PRIORITY, **target.options, "interface": interface}),
         mode=entry.mode,
         interval_ns=interval_ns if sampled else 0,
         heartbeat_ns=_HEARTBEAT * interval_ns if sampled else 0,

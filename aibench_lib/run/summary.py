@@ -41,7 +41,11 @@ def summarise(run: str, lab: LabKind, trials: Iterable[Mapping[str, Any]], sampl
     values = []
     for (test, setting, point), members in groups.items():
         common = {
-            "run": run, "test": test, "setting": json.loads(setting), "point": json.loads(point), "lab": lab,
+            "run": run,
+            "test": test,
+            "setting": json.loads(setting),
+            "point": json.loads(point),
+            "lab": lab,
             "method": max(method_of(member) for member in members),
         }
         procedure = PROCEDURES[test]

@@ -6,7 +6,7 @@ What is compiled is imported at first use, so that reading :class:`Parameters` d
 from typing import TYPE_CHECKING
 
 from aibench_lib.simulator.load_balancing import LoadBalancing
-from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters
+from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters, Pfc, PfcWatchdog
 from aibench_lib.simulator.window_control import UetNsccLike
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ __all__ = [
     "Ecn",
     "LoadBalancing",
     "Parameters",
+    "Pfc",
+    "PfcWatchdog",
     "SeriesPort",
     "Simulation",
     "UetNsccLike",

@@ -8,9 +8,10 @@ State is rows of int64 in a few two-dimensional arrays, so that what one event t
 
 * ``clock``      scalars that change (time, heap size, free list, counts); ``settings`` and ``gains`` are parameters.
 * ``heap``       pending events, a 4-ary heap of (time, sequence number | kind | index).
-* ``packets``    int32 rows; ``arrivals`` is the same memory as int64, whose last column is the time of arrival.
+* ``packets``    int32 rows; ``arrivals`` is the same memory as int64, of which a column is the time of arrival.
 * ``ports``      one row per link end. A wire is the list of packets on their way out of a port, in order of arrival.
-* ``queues``     one row per (port, priority), ``port * 8 + priority``: packets, counters, ECN settings.
+* ``queues``     one row per (port, priority), ``port * 8 + priority``, of cache lines for the egress queue, for the
+  ingress side (a priority group: what came in at this port and is still in the buffer), and for what is seldom touched.
 * ``nodes``      switches first, then hosts: buffer use, hash salt and load balancing.
 * ``flowlets``   a row per QP and direction, two columns per switch that tells flowlets apart: last packet, port.
 * ``senders``, ``rates``, ``receivers``   the state of a queue pair (QP), one row in each.
@@ -25,6 +26,12 @@ Events, at most one pending per port and kind, per QP and kind, and per flow not
 * ``TURN``       a QP may send: its pacing gap is over. A QP whose NIC queue is full is parked, without an event.
 * ``START``      a flow is started.
 * ``TIMEOUT``    the retransmission timer of a QP, pushed on lazily as acknowledgements come.
+* ``PAUSE`` and ``RESUME``   an XOFF or XON frame takes effect at an egress queue; as many as are on their way.
+* ``EXPIRY``     a pause ends because no frame renewed it.
+* ``WATCHDOG``   a look at a queue that is paused with packets, or that the watchdog has taken out of PFC.
+
+Frames that only renew a pause are no events: a pause holds until XON, and both ends count from the time that passed.
+The transmission of a paused queue's packets costs no events either, so a frozen fabric costs none.
 
 DCQCN has no events of its own: a QP's timers are settled, in the order they fell due, when it sends or receives a CNP.
 Events at the same time happen in the order in which they were scheduled.
@@ -81,6 +88,10 @@ FAST_STEPS = 13
 CLAMP = 14
 CLAMP_AFTER_TIMER = 15
 NIC_LIMIT = 16  # depth of a NIC queue above which its QPs are parked
+RESERVED = 17  # of the buffer, for each priority group with PFC
+PAUSE_RESPONSE = 18
+HOP_LIMIT = 19
+HEAP_MARGIN = 20  # events one event may schedule
 OUT_OF_ORDER = 21  # the receiver keeps what comes out of order
 SELECTIVE = 22  # the sender sends again only what is missing
 TRACKED = 23  # the sender keeps the time of every packet
@@ -108,15 +119,19 @@ GAINS_COLUMNS = 16
 
 # heap
 TIME = 0
-ORDER = 1  # sequence << 25 | kind << 22 | index
+ORDER = 1  # sequence << 26 | kind << 22 | index
 HEAP_COLUMNS = 2
 INDEX_BITS = 22
-KIND_BITS = 3
+KIND_BITS = 4
 ARRIVAL = 0
 PORT_FREE = 1
 TURN = 2
 START = 3
 TIMEOUT = 4
+PAUSE = 5
+RESUME = 6
+EXPIRY = 7
+WATCHDOG = 8
 
 # packets
 QP = 0
@@ -125,60 +140,119 @@ SIZE = 2
 FLAGS = 3
 NEXT = 4
 DESTINATION = 5
+ARRIVES = 3  # in arrivals: columns 6 and 7
+INGRESS = 8  # the port it came in at; in a host, the NIC
+HOPS_LEFT = 9
 SELECTED = 10  # of an ACK: the packet that caused it, where that was kept
 PACKET_COLUMNS = 16
-ARRIVES = 3  # in arrivals
 PRIORITY_MASK = 7  # flags
 MARKED = 8
 ACK = 16
 CNP = 32
 NACK = 64
+COUNTED = 128  # its bytes are in its priority group's account
 RESENT = 256
 
 # ports
 BUSY_UNTIL = 0
 WAKE_PENDING = 1
 BACKLOG = 2  # bit p is set while the queue of priority p holds packets
-WIRE_HEAD = 3
-WIRE_TAIL = 4
-BYTE_TIME = 5  # time on the wire of a byte, in 2^-20 ps
-PROPAGATION = 6
-HEAD_BYTES = 7  # bytes of a packet that must be out before the other end acts on it; all of them unless cut-through
-NODE = 8
-LINE_RATE = 9  # bit/s
-PORT_COLUMNS = 16
+BLOCKED = 3  # bit p is set while that queue must not be served: paused, taken by the watchdog, or the link is down
+WIRE_HEAD = 4
+WIRE_TAIL = 5
+BYTE_TIME = 6  # time on the wire of a byte, in 2^-20 ps
+NODE = 7
+PROPAGATION = 8
+HEAD_BYTES = 9  # bytes of a packet that must be out before the other end acts on it; all of them unless cut-through
+TROUBLE = 10  # what may befall a packet on the wire: CUT, RESTORED, LOSSY
+DOWN = 11  # the node knows that the link is down
+WEIGHTED = 12  # bit p is set where priority p is served by weight
+SERVED = 13  # the weighted priority whose turn it is
+REFRESH = 14  # time between the frames that renew a pause
+LINE_RATE = 15  # bit/s
+RESTORED_AT = 16  # what was sent before is lost
+CORRUPTION = 17  # probability a packet, in 2^-53
+PORT_RANDOM = 18  # state of the generator for it
+PORT_COLUMNS = 24
 BYTE_TIME_BITS = 20
+CUT = 1  # trouble
+RESTORED = 2
+LOSSY = 4
 
-# queues
+# queues: the egress queue
 HEAD = 0
 TAIL = 1
 DEPTH = 2
 PEAK_DEPTH = 3
 TX_PACKETS = 4
 TX_BYTES = 5
-RX_PACKETS = 6
-RX_BYTES = 7
-MARKED_PACKETS = 8
-DROPPED_PACKETS = 9
-DROPPED_BYTES = 10
-KMIN = 11
-KMAX = 12
-MARK_SLOPE = 13  # marking probability per byte above kmin, in 2^-53
-RANDOM = 14  # state of the queue's own generator, so that its draws do not depend on events elsewhere
-PARKED_HEAD = 15
-PARKED_TAIL = 16
-QUEUE_COLUMNS = 24
+KMIN = 6
+PARKED_HEAD = 7
+# the priority group
+RX_PACKETS = 8
+RX_BYTES = 9
+GROUP_USED = 10  # of its reserved part and of the shared pool
+GROUP_HEADROOM = 11
+PFC = 12  # PFC_OFF, PFC_STATIC or PFC_DYNAMIC
+PFC_LIMIT = 13  # XOFF above it: bytes; or share of the free pool, in 2^-16
+XON_OFFSET = 14
+XOFF_SINCE = 15  # NONE where the other end may send
+# the egress queue again
+KMAX = 16
+MARK_SLOPE = 17  # marking probability per byte above kmin, in 2^-53
+RANDOM = 18  # state of the queue's own generator, so that its draws do not depend on events elsewhere
+MARKED_PACKETS = 19
+PARKED_TAIL = 20
+EGRESS_LIMIT = 21  # tail drop above this share of the free pool, in 2^-16; 0 is no limit
+QUANTUM = 22  # bytes a turn
+DEFICIT = 23  # bytes left of its turn
+# drops, a column a cause
+DROPPED = 24
+DROPPED_BYTES = 30
+LOST_BYTES = 31  # of them, those lost on the wire after they were counted as transmitted
+# PAUSE
+HEADROOM = 32
+PAUSE_TX = 33  # frames, without those that renew the pause that holds
+PAUSE_RX = 34
+HELD_SINCE = 35  # the other end's XOFF holds; NONE where not
+PAUSED_TIME = 36  # without the pause that holds
+TRANSITIONS = 37
+OBEYS = 38
+EXPIRES = 39  # when the pause that holds ends by itself
+# the watchdog
+DETECTION = 40  # 0 is off
+RESTORATION = 41
+FORWARDS = 42
+TRIPPED = 43
+LOOK_PENDING = 44
+WATCHED_SINCE = 45
+TRIPS = 46
+QUEUE_COLUMNS = 48
+PFC_OFF = 0
+PFC_STATIC = 1
+PFC_DYNAMIC = 2
+SHARE_BITS = 16
+NO_BUFFER = 0  # causes
+LINK_DOWN = 1
+NO_ROUTE = 2
+CORRUPTED = 3
+BY_WATCHDOG = 4
+HOPS_OVER = 5
+CAUSES = 6
+PAUSE_BYTES = 64  # a PAUSE frame
 
 # nodes
 BUFFER_USED = 0
 BUFFER_PEAK = 1
-BUFFER_SIZE = 2
-SALT = 3
+POOL_USED = 2
+POOL_SIZE = 3  # the buffer without reserved parts and headroom
 IS_HOST = 4
-BALANCING = 5
-FLOWLET_GAP = 6
-FLOWLET_PLACE = 7  # the first of the node's columns in flowlets
-BALANCE_RANDOM = 8  # state of the node's own generator
+SALT = 5
+BALANCING = 6
+BUFFER_SIZE = 7
+FLOWLET_GAP = 8
+FLOWLET_PLACE = 9  # the first of the node's columns in flowlets
+BALANCE_RANDOM = 10  # state of the node's own generator
 OUT_OF_SEQUENCE = 11  # data packets that came while an earlier one was missing
 NODE_COLUMNS = 16
 ECMP = 0  # balancing
@@ -270,12 +344,16 @@ SERIES_DROPPED = 5
 SERIES_DEPTH = 6
 SERIES_PEAK = 7
 SERIES_BUFFER = 8
-SERIES_COLUMNS = 9
+SERIES_PAUSE_TX = 9
+SERIES_PAUSE_RX = 10
+SERIES_PAUSED = 11
+SERIES_COLUMNS = 12
 
 # why advance returned
 REACHED = 0
 NEEDS_PACKETS = 1
 NEEDS_SERIES = 2
+NEEDS_HEAP = 3
 
 PS_PER_SECOND_BITS = 8e12  # a byte at 1 bit/s takes this many ps
 
@@ -493,6 +571,287 @@ def _next_hop(
     return port
 
 
+@_compiled(inline=False)
+def _drop(clock: Ints, packets: SmallInts, queues: Ints, port: int, cause: int, packet: int) -> None:
+    """Drop a packet, counted at a port under its priority."""
+    queue = port * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    queues[queue, DROPPED + cause] += 1
+    queues[queue, DROPPED_BYTES] += packets[packet, SIZE]
+    _free(clock, packets, packet)
+
+
+@_compiled(inline=False)
+def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, kind: int) -> None:
+    """Send XOFF (``PAUSE``) or XON (``RESUME``) to the other end of a port's link.
+
+    The frame waits for the packet under way on its port, but takes no time of the wire from those behind it.
+    """
+    port = queue // PRIORITIES
+    now = clock[NOW]
+    queues[queue, PAUSE_TX] += 1
+    if kind == PAUSE:
+        queues[queue, XOFF_SINCE] = now
+    else:
+        queues[queue, PAUSE_TX] += (now - queues[queue, XOFF_SINCE]) // ports[port, REFRESH]
+        queues[queue, XOFF_SINCE] = NONE
+    arrives = max(now, ports[port, BUSY_UNTIL]) + ((PAUSE_BYTES * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS)
+    push(heap, clock, arrives + ports[port, PROPAGATION] + settings[PAUSE_RESPONSE], kind, queue ^ PRIORITIES)
+
+
+@_inlined
+def _over_reserve(settings: Ints, used: int) -> int:
+    """Return what a priority group takes of the shared pool when it uses so many bytes."""
+    over: int = max(0, used - settings[RESERVED])
+    return over
+
+
+@_inlined
+def _within_limit(settings: Ints, queues: Ints, group: int, free: int, used: int) -> bool:
+    """Return whether a priority group that uses so many bytes is not above its XOFF threshold."""
+    if queues[group, PFC] == PFC_STATIC:
+        return bool(used <= queues[group, PFC_LIMIT])
+    return bool(_over_reserve(settings, used) <= (free * queues[group, PFC_LIMIT]) >> SHARE_BITS)
+
+
+@_compiled(inline=False)
+def _admit(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    node: int,
+    group: int,
+    packet: int,
+) -> bool:
+    """Find room for a packet of a priority group with PFC; return False where even its headroom is full.
+
+    Up to the threshold it goes to the group's reserved part and to the shared pool; what is above, or finds the pool
+    full, goes to the headroom and sends XOFF.
+    """
+    size = packets[packet, SIZE]
+    used = queues[group, GROUP_USED] + size
+    taken = _over_reserve(settings, used) - _over_reserve(settings, queues[group, GROUP_USED])
+    free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
+    if taken <= free and _within_limit(settings, queues, group, free, used):
+        queues[group, GROUP_USED] = used
+        nodes[node, POOL_USED] += taken
+    else:
+        if queues[group, XOFF_SINCE] == NONE:
+            say_pause(clock, settings, heap, ports, queues, group, PAUSE)
+        if queues[group, GROUP_HEADROOM] + size > queues[group, HEADROOM]:
+            return False
+        queues[group, GROUP_HEADROOM] += size
+    packets[packet, FLAGS] |= COUNTED
+    return True
+
+
+@_compiled(inline=False)
+def _release(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    node: int,
+    packet: int,
+) -> None:
+    """Give back the room of a priority group's packet, headroom first; send XON where it is far enough below XOFF."""
+    group = packets[packet, INGRESS] * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    packets[packet, FLAGS] &= ~COUNTED
+    size = packets[packet, SIZE]
+    above = min(size, queues[group, GROUP_HEADROOM])
+    queues[group, GROUP_HEADROOM] -= above
+    before = queues[group, GROUP_USED]
+    used = before - (size - above)
+    queues[group, GROUP_USED] = used
+    nodes[node, POOL_USED] -= _over_reserve(settings, before) - _over_reserve(settings, used)
+    if queues[group, XOFF_SINCE] != NONE and queues[group, GROUP_HEADROOM] == 0:
+        free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
+        low = used == 0 or _within_limit(settings, queues, group, free, used + queues[group, XON_OFFSET])
+        if low:
+            say_pause(clock, settings, heap, ports, queues, group, RESUME)
+
+
+@_inlined
+def _takes(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    queue: int,
+    packet: int,
+) -> bool:
+    """Find room in a node's buffer for a packet of an egress queue; return False where there is none."""
+    size = packets[packet, SIZE]
+    priority = packets[packet, FLAGS] & PRIORITY_MASK
+    node = ports[queue // PRIORITIES, NODE]
+    used = nodes[node, BUFFER_USED] + size
+    if used > nodes[node, BUFFER_SIZE]:
+        return False
+    limit = queues[queue, EGRESS_LIMIT]
+    if limit:
+        free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
+        if queues[queue, DEPTH] + size > (free * limit) >> SHARE_BITS:
+            return False
+    group = packets[packet, INGRESS] * PRIORITIES + priority
+    if queues[group, PFC]:
+        if not _admit(clock, settings, heap, packets, ports, queues, nodes, node, group, packet):
+            return False
+    else:
+        taken = nodes[node, POOL_USED] + size
+        if taken > nodes[node, POOL_SIZE]:
+            return False
+        nodes[node, POOL_USED] = taken
+    nodes[node, BUFFER_USED] = used
+    nodes[node, BUFFER_PEAK] = max(nodes[node, BUFFER_PEAK], used)
+    return True
+
+
+@_inlined
+def _gives_back(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    node: int,
+    packet: int,
+) -> None:
+    """Give back the room of a packet that leaves a node's buffer."""
+    size = packets[packet, SIZE]
+    nodes[node, BUFFER_USED] -= size
+    if packets[packet, FLAGS] & COUNTED:
+        _release(clock, settings, heap, packets, ports, queues, nodes, node, packet)
+    else:
+        nodes[node, POOL_USED] -= size
+
+
+@_compiled(inline=False)
+def watch(clock: Ints, heap: Ints, queues: Ints, queue: int) -> None:
+    """Start the watchdog's time of a queue that is paused with packets, or, once tripped, no longer paused."""
+    if queues[queue, DETECTION]:
+        queues[queue, WATCHED_SINCE] = clock[NOW]
+        if not queues[queue, LOOK_PENDING]:
+            queues[queue, LOOK_PENDING] = 1
+            wait = queues[queue, RESTORATION] if queues[queue, TRIPPED] else queues[queue, DETECTION]
+            push(heap, clock, clock[NOW] + wait, WATCHDOG, queue)
+
+
+@_compiled(inline=False)
+def unblock(clock: Ints, heap: Ints, ports: Ints, queue: int) -> None:
+    """Let a queue be served again."""
+    port, priority = queue // PRIORITIES, queue % PRIORITIES
+    ports[port, BLOCKED] &= ~(1 << priority)
+    if (ports[port, BACKLOG] >> priority) & 1 and not ports[port, WAKE_PENDING]:
+        ports[port, WAKE_PENDING] = 1
+        push(heap, clock, max(clock[NOW], ports[port, BUSY_UNTIL]), PORT_FREE, port)
+
+
+@_compiled(inline=False)
+def _pause(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> None:
+    """Let an XOFF frame take effect at a queue."""
+    if ports[queue // PRIORITIES, TROUBLE] & CUT:
+        return
+    queues[queue, PAUSE_RX] += 1
+    queues[queue, EXPIRES] = NEVER
+    if queues[queue, HELD_SINCE] != NONE:
+        return
+    queues[queue, HELD_SINCE] = clock[NOW]
+    if queues[queue, OBEYS]:
+        queues[queue, TRANSITIONS] += 1
+        if not queues[queue, TRIPPED]:
+            ports[queue // PRIORITIES, BLOCKED] |= 1 << queue % PRIORITIES
+            if queues[queue, HEAD] != NONE:
+                watch(clock, heap, queues, queue)
+
+
+@_compiled(inline=False)
+def _resume(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, expired: bool) -> None:
+    """Let an XON frame take effect at a queue, or the end of its last pause's time."""
+    port = queue // PRIORITIES
+    now = clock[NOW]
+    if expired and queues[queue, EXPIRES] != now:
+        return
+    if not expired:
+        if ports[port, TROUBLE] & CUT:
+            return
+        queues[queue, PAUSE_RX] += 1
+    since = queues[queue, HELD_SINCE]
+    if since == NONE:
+        return
+    last = now - 2 * ports[port, REFRESH] if expired else now
+    queues[queue, PAUSE_RX] += max(0, last - since) // ports[port, REFRESH]
+    queues[queue, HELD_SINCE] = NONE
+    queues[queue, EXPIRES] = NEVER
+    if queues[queue, OBEYS]:
+        queues[queue, PAUSED_TIME] += now - since
+        if queues[queue, TRIPPED]:
+            watch(clock, heap, queues, queue)
+        elif not ports[port, DOWN]:
+            unblock(clock, heap, ports, queue)
+
+
+@_compiled(inline=False)
+def flush(
+    clock: Ints,
+    settings: Ints,
+    heap: Ints,
+    packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
+    nodes: Ints,
+    queue: int,
+    cause: int,
+) -> None:
+    """Drop all packets of a queue."""
+    port = queue // PRIORITIES
+    packet = queues[queue, HEAD]
+    while packet != NONE:
+        following = packets[packet, NEXT] + 0
+        queues[queue, DEPTH] -= packets[packet, SIZE]
+        _gives_back(clock, settings, heap, packets, ports, queues, nodes, ports[port, NODE], packet)
+        _drop(clock, packets, queues, port, cause, packet)
+        packet = following
+    queues[queue, HEAD] = NONE
+    queues[queue, DEFICIT] = 0
+    ports[port, BACKLOG] &= ~(1 << queue % PRIORITIES)
+
+
+@_compiled(inline=False)
+def _look(
+    clock: Ints, settings: Ints, heap: Ints, packets: SmallInts, ports: Ints, queues: Ints, nodes: Ints, queue: int
+) -> None:
+    """Let a queue's watchdog look: trip, restore, or look again when that may be due."""
+    queues[queue, LOOK_PENDING] = 0
+    held = queues[queue, HELD_SINCE] != NONE
+    tripped = queues[queue, TRIPPED]
+    if not queues[queue, DETECTION] or (held if tripped else not held or queues[queue, HEAD] == NONE):
+        return
+    due = queues[queue, WATCHED_SINCE] + (queues[queue, RESTORATION] if tripped else queues[queue, DETECTION])
+    if clock[NOW] < due:
+        queues[queue, LOOK_PENDING] = 1
+        push(heap, clock, due, WATCHDOG, queue)
+        return
+    queues[queue, TRIPPED] = 1 - tripped
+    if not tripped:
+        queues[queue, TRIPS] += 1
+        if not queues[queue, FORWARDS]:
+            flush(clock, settings, heap, packets, ports, queues, nodes, queue, BY_WATCHDOG)
+            return
+    if not ports[queue // PRIORITIES, DOWN]:
+        unblock(clock, heap, ports, queue)
+
+
 @_inlined
 def _enqueue(
     clock: Ints,
@@ -505,19 +864,20 @@ def _enqueue(
     port: int,
     packet: int,
 ) -> None:
-    """Append a packet to its queue at a busy port, or drop it where the switch's buffer is full."""
+    """Append a packet to its queue at a busy or blocked port, or drop it."""
     size = packets[packet, SIZE]
     priority = packets[packet, FLAGS] & PRIORITY_MASK
     queue = port * PRIORITIES + priority
-    node = ports[port, NODE]
-    used = nodes[node, BUFFER_USED] + size
-    if used > nodes[node, BUFFER_SIZE]:
-        queues[queue, DROPPED_PACKETS] += 1
-        queues[queue, DROPPED_BYTES] += size
-        _free(clock, packets, packet)
+    blocked = (ports[port, BLOCKED] >> priority) & 1
+    if blocked and ports[port, DOWN] and not nodes[ports[port, NODE], IS_HOST]:
+        _drop(clock, packets, queues, port, LINK_DOWN, packet)
         return
-    nodes[node, BUFFER_USED] = used
-    nodes[node, BUFFER_PEAK] = max(nodes[node, BUFFER_PEAK], used)
+    if blocked and queues[queue, TRIPPED]:
+        _drop(clock, packets, queues, port, BY_WATCHDOG, packet)
+        return
+    if not _takes(clock, settings, heap, packets, ports, queues, nodes, queue, packet):
+        _drop(clock, packets, queues, port, NO_BUFFER, packet)
+        return
     depth = queues[queue, DEPTH]
     if settings[MARK_AT_ENQUEUE]:
         _mark(queues, packets, queue, packet, depth)
@@ -528,21 +888,40 @@ def _enqueue(
     if queues[queue, HEAD] == NONE:
         queues[queue, HEAD] = packet
         ports[port, BACKLOG] |= 1 << priority
+        if blocked:
+            watch(clock, heap, queues, queue)
     else:
         packets[queues[queue, TAIL], NEXT] = packet
     queues[queue, TAIL] = packet
-    if not ports[port, WAKE_PENDING]:
+    if not blocked and not ports[port, WAKE_PENDING]:
         ports[port, WAKE_PENDING] = 1
         push(heap, clock, ports[port, BUSY_UNTIL], PORT_FREE, port)
 
 
+@_compiled(inline=False)
+def _next_in_turn(packets: SmallInts, ports: Ints, queues: Ints, port: int, ready: int) -> int:
+    """Return the weighted priority to serve: deficit round robin, from the highest priority down."""
+    priority = ports[port, SERVED]
+    while True:
+        queue = port * PRIORITIES + priority
+        if (ready >> priority) & 1 and packets[queues[queue, HEAD], SIZE] <= queues[queue, DEFICIT]:
+            ports[port, SERVED] = priority
+            return int(priority)
+        priority = (priority - 1) % PRIORITIES
+        if (ready >> priority) & 1:
+            queues[port * PRIORITIES + priority, DEFICIT] += queues[port * PRIORITIES + priority, QUANTUM]
+
+
 @_inlined
-def _next_priority(settings: Ints, backlog: int) -> int:
-    """Return the priority to serve: control first, then the highest."""
+def _next_priority(settings: Ints, packets: SmallInts, ports: Ints, queues: Ints, port: int, ready: int) -> int:
+    """Return the priority to serve: control first, then the highest without a weight, then by weight."""
     priority: int = settings[CONTROL_PRIORITY]
-    if not (backlog >> priority) & 1:
+    if not (ready >> priority) & 1:
+        strict = ready & ~ports[port, WEIGHTED]
+        if not strict:
+            return _next_in_turn(packets, ports, queues, port, ready)
         priority = PRIORITIES - 1
-        while not (backlog >> priority) & 1:
+        while not (strict >> priority) & 1:
             priority -= 1
     return priority
 
@@ -569,17 +948,20 @@ def _dequeue(
     port: int,
 ) -> int:
     """Take the next packet to transmit from a port's queues; let a QP have its turn that waits for the room."""
-    priority = _next_priority(settings, ports[port, BACKLOG])
+    priority = _next_priority(settings, packets, ports, queues, port, ports[port, BACKLOG] & ~ports[port, BLOCKED])
     queue = port * PRIORITIES + priority
     packet: int = queues[queue, HEAD]
     following = packets[packet, NEXT]
     queues[queue, HEAD] = following
+    size = packets[packet, SIZE]
+    if (ports[port, WEIGHTED] >> priority) & 1:
+        queues[queue, DEFICIT] -= size
     if following == NONE:
         ports[port, BACKLOG] &= ~(1 << priority)
-    size = packets[packet, SIZE]
+        queues[queue, DEFICIT] = 0
     depth = queues[queue, DEPTH] - size
     queues[queue, DEPTH] = depth
-    nodes[ports[port, NODE], BUFFER_USED] -= size
+    _gives_back(clock, settings, heap, packets, ports, queues, nodes, ports[port, NODE], packet)
     if not settings[MARK_AT_ENQUEUE]:
         _mark(queues, packets, queue, packet, depth)
     if queues[queue, PARKED_HEAD] != NONE and depth <= settings[NIC_LIMIT]:
@@ -619,19 +1001,42 @@ def _transmit(
     else:
         packets[ports[port, WIRE_TAIL], NEXT] = packet
     ports[port, WIRE_TAIL] = packet
-    if ports[port, BACKLOG]:
+    if ports[port, BACKLOG] & ~ports[port, BLOCKED]:
         ports[port, WAKE_PENDING] = 1
         push(heap, clock, end, PORT_FREE, port)
 
 
+@_compiled(inline=False)
+def _is_lost(clock: Ints, packets: SmallInts, ports: Ints, queues: Ints, port: int, packet: int) -> bool:
+    """Return whether a packet out of a wire in trouble is lost, and count and drop it then."""
+    size = packets[packet, SIZE]
+    priority = packets[packet, FLAGS] & PRIORITY_MASK
+    trouble = ports[port, TROUBLE]
+    on_the_wire = min(size, ports[port, HEAD_BYTES]) * ports[port, BYTE_TIME] >> BYTE_TIME_BITS
+    sent = clock[NOW] - ports[port, PROPAGATION] - on_the_wire
+    if trouble & CUT or (trouble & RESTORED and sent < ports[port, RESTORED_AT]):
+        queues[port * PRIORITIES + priority, LOST_BYTES] += size
+        _drop(clock, packets, queues, port, LINK_DOWN, packet)
+        return True
+    if trouble & LOSSY and _draw(ports, port, PORT_RANDOM) < ports[port, CORRUPTION]:
+        queue = (port ^ 1) * PRIORITIES + priority
+        queues[queue, RX_PACKETS] += 1
+        queues[queue, RX_BYTES] += size
+        _drop(clock, packets, queues, port ^ 1, CORRUPTED, packet)
+        return True
+    return False
+
+
 @_inlined
 def _arrive(clock: Ints, heap: Ints, packets: SmallInts, arrivals: Ints, ports: Ints, queues: Ints, port: int) -> int:
-    """Take the packet that has come out of the wire of ``port`` and count it at the other end."""
+    """Take the packet that has come out of the wire of ``port``, count it at the other end; NONE where it is lost."""
     packet: int = ports[port, WIRE_HEAD]
     following = packets[packet, NEXT]
     ports[port, WIRE_HEAD] = following
     if following != NONE:
         push(heap, clock, arrivals[following, ARRIVES], ARRIVAL, port)
+    if ports[port, TROUBLE] and _is_lost(clock, packets, ports, queues, port, packet):
+        return NONE
     queue = (port ^ 1) * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
     queues[queue, RX_PACKETS] += 1
     queues[queue, RX_BYTES] += packets[packet, SIZE]
@@ -955,6 +1360,8 @@ def _send(
     packets[packet, SIZE] = size
     packets[packet, FLAGS] = _note_sent(settings, senders, flows, sent, qp, flow, psn, now)
     packets[packet, DESTINATION] = senders[qp, PEER]
+    packets[packet, INGRESS] = senders[qp, NIC]
+    packets[packet, HOPS_LEFT] = settings[HOP_LIMIT]
     _count_sent(settings, gains, senders, rates, qp, size)
     senders[qp, PACE] = now + int(size * PS_PER_SECOND_BITS / rates[qp, RATE])
     held = senders[qp, SEND_FLOW] == NONE
@@ -1177,6 +1584,7 @@ def _receive_data(
         packets[packet, SIZE] = settings[ACK_SIZE]
         packets[packet, FLAGS] = reply | settings[CONTROL_PRIORITY]
         packets[packet, DESTINATION] = senders[qp, SOURCE]
+        packets[packet, HOPS_LEFT] = settings[HOP_LIMIT]
     return wanted
 
 
@@ -1197,10 +1605,20 @@ def _sample(clock: Ints, ports: Ints, queues: Ints, nodes: Ints, series_queues: 
             series[row, SERIES_TX_PACKETS] = queues[queue, TX_PACKETS]
             series[row, SERIES_TX_BYTES] = queues[queue, TX_BYTES]
             series[row, SERIES_MARKED] = queues[queue, MARKED_PACKETS]
-            series[row, SERIES_DROPPED] = queues[queue, DROPPED_PACKETS]
+            dropped = 0
+            for cause in range(CAUSES):
+                dropped += queues[queue, DROPPED + cause]
+            series[row, SERIES_DROPPED] = dropped
             series[row, SERIES_DEPTH] = queues[queue, DEPTH]
             series[row, SERIES_PEAK] = queues[queue, PEAK_DEPTH]
             series[row, SERIES_BUFFER] = nodes[ports[queue // PRIORITIES, NODE], BUFFER_USED]
+            at = clock[SAMPLE_AT]
+            refresh = ports[queue // PRIORITIES, REFRESH]
+            xoff, held = queues[queue, XOFF_SINCE], queues[queue, HELD_SINCE]
+            series[row, SERIES_PAUSE_TX] = queues[queue, PAUSE_TX] + ((at - xoff) // refresh if xoff != NONE else 0)
+            series[row, SERIES_PAUSE_RX] = queues[queue, PAUSE_RX] + ((at - held) // refresh if held != NONE else 0)
+            paused = at - held if held != NONE and queues[queue, OBEYS] else 0
+            series[row, SERIES_PAUSED] = queues[queue, PAUSED_TIME] + paused
             row += 1
         clock[SAMPLES] = row
         clock[SAMPLE_AT] += clock[SAMPLE_EVERY]
@@ -1236,8 +1654,10 @@ def advance(  # noqa: C901 - one loop, see its docstring
     One loop, longer than a function should be: the state's arrays stay in registers across its branches.
 
     Returns:
-        ``REACHED``; or ``NEEDS_PACKETS`` or ``NEEDS_SERIES`` where that array is full: make it larger and call again.
+        ``REACHED``; or ``NEEDS_PACKETS``, ``NEEDS_SERIES`` or ``NEEDS_HEAP`` where that array is full: make it larger
+        and call again.
     """
+    margin = settings[HEAP_MARGIN]
     while True:
         _drop_root(heap, clock)
         if until == NEVER and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
@@ -1255,6 +1675,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
         index = order & ((1 << INDEX_BITS) - 1)
         if kind == TURN and clock[FREE_PACKET] == NONE:
             return NEEDS_PACKETS
+        if clock[HEAP_SIZE] + margin > len(heap):
+            return NEEDS_HEAP
         clock[NOW] = due
         clock[EVENTS] += 1
         clock[ROOT_TAKEN] = 1
@@ -1264,6 +1686,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
         transmits = False
         if kind == ARRIVAL:
             packet = _arrive(clock, heap, packets, arrivals, ports, queues, index)
+            if packet == NONE:
+                continue
             node = ports[index ^ 1, NODE]
             if nodes[node, IS_HOST]:
                 if packets[packet, FLAGS] & ACK:
@@ -1276,10 +1700,20 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 if not answers:
                     _free(clock, packets, packet)
                     continue
+            elif packets[packet, HOPS_LEFT] <= 1:
+                _drop(clock, packets, queues, index ^ 1, HOPS_OVER, packet)
+                continue
+            packets[packet, INGRESS] = index ^ 1
+            packets[packet, HOPS_LEFT] -= 1
             port = _next_hop(clock, packets, ports, queues, nodes, senders, flowlets, sets, next_hops, node, packet)
+            if port == NONE:
+                _drop(clock, packets, queues, index ^ 1, NO_ROUTE, packet)
+                continue
         elif kind == PORT_FREE:
             port = index
             ports[port, WAKE_PENDING] = 0
+            if not ports[port, BACKLOG] & ~ports[port, BLOCKED]:
+                continue
             packet = _dequeue(clock, settings, heap, packets, ports, queues, nodes, senders, port)
             transmits = True
         elif kind == TURN:
@@ -1298,11 +1732,23 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 rates[qp, WINDOW] = gains[FIRST_WINDOW] * rates[qp, LINE] * senders[qp, BASE_RTT] / PS_PER_SECOND_BITS
             _start(clock, settings, heap, senders, receivers, flows, index)
             continue
-        else:
+        elif kind == TIMEOUT:
             _time_out(clock, settings, heap, senders, rates, index)
             continue
+        else:
+            if kind == PAUSE:
+                _pause(clock, heap, ports, queues, index)
+            elif kind == WATCHDOG:
+                _look(clock, settings, heap, packets, ports, queues, nodes, index)
+            else:
+                _resume(clock, heap, ports, queues, index, kind == EXPIRY)
+            continue
 
-        if transmits or (ports[port, BUSY_UNTIL] <= clock[NOW] and not ports[port, WAKE_PENDING]):
+        priority = packets[packet, FLAGS] & PRIORITY_MASK
+        busy = (
+            ports[port, BUSY_UNTIL] > clock[NOW] or ports[port, WAKE_PENDING] or (ports[port, BLOCKED] >> priority) & 1
+        )
+        if transmits or not busy:
             _transmit(clock, heap, packets, arrivals, ports, queues, port, packet)
         else:
             _enqueue(clock, settings, heap, packets, ports, queues, nodes, port, packet)

@@ -1,7 +1,7 @@
 """The rows the kernel works on, made from topology, parameters and seed."""
 
 import hashlib
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,23 @@ from aibench_lib.simulator.window_control import UetNsccLike
 from aibench_lib.units import BITS_PER_BYTE, PS_PER_NS, PS_PER_SECOND
 
 Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.uint8])
+Ints = npt.NDArray[np.int64]
+
+CACHE_LINE = 64
+"""Bytes a processor fetches at once; a row that begins with one is not spread over two."""
+
+HEAP_LEAD = CACHE_LINE - 2 * 8
+"""Bytes before the heap's root in its cache line, so that the four children of an event share one."""
+
+MOST_EVENTS = 16
+"""An event may schedule so many, and one for each port of its switch: XON frames when a queue is flushed."""
 
 NIC_QUEUE_PACKETS = 2
 """Full data packets that may wait in a NIC's queue before its queue pairs are parked: enough to keep the wire busy, and
 few enough that queue pairs share it in turn."""
+
+QUANTUM_BITS = 512
+"""Bit times of a pause quantum (IEEE 802.3)."""
 
 BALANCING_CODES = {
     "ecmp": kernel.ECMP,
@@ -26,6 +39,14 @@ BALANCING_CODES = {
     "packet_spray": kernel.PACKET_SPRAY,
     "least_queue": kernel.LEAST_QUEUE,
 }
+
+
+def table(rows: int, columns: int, dtype: type, lead: int = 0) -> npt.NDArray[Any]:
+    """Return a table of zeros whose first row lies ``lead`` bytes behind the beginning of a cache line."""
+    size = rows * columns * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 2 * CACHE_LINE, np.uint8)
+    start = (lead - memory.ctypes.data) % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(rows, columns)
 
 
 def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
@@ -39,6 +60,9 @@ def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
     row[kernel.TIMEOUT_AFTER] = parameters.retransmit_timeout_ns * PS_PER_NS
     row[kernel.NACK_GAP] = parameters.nack_gap_ns * PS_PER_NS
     row[kernel.NIC_LIMIT] = NIC_QUEUE_PACKETS * (parameters.mtu_bytes + parameters.header_bytes)
+    row[kernel.RESERVED] = parameters.reserved_bytes
+    row[kernel.PAUSE_RESPONSE] = parameters.pause_response_ns * PS_PER_NS
+    row[kernel.HOP_LIMIT] = parameters.hop_limit
     control = parameters.congestion_control
     row[kernel.OUT_OF_ORDER] = parameters.receiver == "out-of-order"
     row[kernel.SELECTIVE] = parameters.transport == "selective-repeat"
@@ -93,7 +117,7 @@ def port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int6
     for link in topology.links:
         for end in (link.a, link.b):
             fastest[end.node] = max(fastest.get(end.node, 0), link.bps)
-    rows = np.zeros((2 * len(topology.links), kernel.PORT_COLUMNS), np.int64)
+    rows = table(2 * len(topology.links), kernel.PORT_COLUMNS, np.int64)
     rows[:, [kernel.WIRE_HEAD, kernel.WIRE_TAIL]] = kernel.NONE
     rows[:, kernel.PROPAGATION] = parameters.propagation_ns * PS_PER_NS
     for number, link in enumerate(topology.links):
@@ -107,6 +131,7 @@ def port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int6
             )
             rows[row, kernel.NODE] = nodes[end.node]
             rows[row, kernel.LINE_RATE] = link.bps
+            rows[row, kernel.REFRESH] = max(1, parameters.pause_quanta * QUANTUM_BITS * PS_PER_SECOND // link.bps // 2)
             rows[row, kernel.BYTE_TIME] = (PS_PER_SECOND * BITS_PER_BYTE << kernel.BYTE_TIME_BITS) // link.bps
             rows[row, kernel.HEAD_BYTES] = parameters.header_bytes if cuts_through else kernel.NEVER
     return rows
@@ -115,22 +140,24 @@ def port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int6
 def node_rows(topology: Topology, parameters: Parameters, seed: int) -> npt.NDArray[np.int64]:
     """Return the nodes, switches first; a host's queues have no buffer to share."""
     names = (*topology.switches, *topology.hosts)
-    rows = np.zeros((len(names), kernel.NODE_COLUMNS), np.int64)
+    rows = table(len(names), kernel.NODE_COLUMNS, np.int64)
     rows[:, kernel.SALT] = [random_bits(31, seed, "salt", name) for name in names]
     rows[:, kernel.FLOWLET_PLACE] = kernel.NONE
     rows[:, kernel.BALANCE_RANDOM] = [random_bits(63, seed, "balance", name) | 1 for name in names]
     rows[:, kernel.BUFFER_SIZE] = parameters.buffer_bytes
     hosts = slice(len(topology.switches), None)
     rows[hosts, kernel.BUFFER_SIZE] = kernel.NEVER
+    rows[:, kernel.POOL_SIZE] = rows[:, kernel.BUFFER_SIZE]
     rows[hosts, kernel.IS_HOST] = 1
     return rows
 
 
-def queue_rows(ports: int) -> npt.NDArray[np.int64]:
-    """Return empty queues, ECN off, of so many ports."""
-    rows = np.zeros((ports * PRIORITIES, kernel.QUEUE_COLUMNS), np.int64)
+def queue_rows(ports: int) -> Ints:
+    """Return empty queues, ECN and PFC off, of so many ports."""
+    rows = table(ports * PRIORITIES, kernel.QUEUE_COLUMNS, np.int64)
     rows[:, [kernel.HEAD, kernel.TAIL, kernel.PARKED_HEAD, kernel.PARKED_TAIL]] = kernel.NONE
-    rows[:, [kernel.KMIN, kernel.KMAX]] = kernel.NEVER
+    rows[:, [kernel.XOFF_SINCE, kernel.HELD_SINCE]] = kernel.NONE
+    rows[:, [kernel.KMIN, kernel.KMAX, kernel.EXPIRES]] = kernel.NEVER
     return rows
 
 
@@ -153,7 +180,9 @@ def unloaded_ps(ports: npt.NDArray[np.int64], routes: Routes, node: int, destina
     """
     target = len(routes.sets) - routes.sets.shape[1] + destination
     time = 0
-    while node != target:
+    for _ in routes.sets:  # a path that is longer goes round in a circle
+        if node == target:
+            break
         port = routes.next_hops[routes.sets[node, destination], 1]
         head = min(size, int(ports[port, kernel.HEAD_BYTES]))
         time += (head * int(ports[port, kernel.BYTE_TIME]) >> kernel.BYTE_TIME_BITS) + int(
@@ -163,11 +192,11 @@ def unloaded_ps(ports: npt.NDArray[np.int64], routes: Routes, node: int, destina
     return time
 
 
-def with_room(array: Rows, rows: int) -> Rows:
-    """Return an array with at least ``rows`` rows, doubled where it is too short; the new rows are zero."""
+def with_room(array: Rows, rows: int, lead: int = 0) -> Rows:
+    """Return a table with at least ``rows`` rows, doubled where it is too short; the new rows are zero."""
     if rows <= len(array):
         return array
-    larger = np.zeros((max(rows, 2 * len(array), 64), *array.shape[1:]), array.dtype)
+    larger: Rows = table(max(rows, 2 * len(array), 64), array.shape[1], array.dtype.type, lead)
     larger[: len(array)] = array
     return larger
 

@@ -12,6 +12,9 @@ from aibench_lib.spec import build
 PRIORITIES = 8
 """Traffic classes per port (IEEE 802.1Q priority code points)."""
 
+MOST_ALPHA = 64
+"""Largest share of the free pool a threshold may be; beyond it, none is reached."""
+
 
 def _require_at_least(record: object, least: int, names: tuple[str, ...]) -> None:
     for name in names:
@@ -165,6 +168,56 @@ class Ecn:
             raise ValueError(f"pmax {self.pmax}: must be in [0, 1]")
 
 
+@dataclass(frozen=True)
+class Pfc:
+    """Priority flow control (IEEE 802.1Qbb) of one priority at one switch port.
+
+    The threshold is either static or dynamic: one of ``xoff_bytes`` and ``alpha`` is None.
+
+    Draft: Section 8.2.
+    """
+
+    xoff_bytes: int | None = None
+    """XOFF is sent where more than this would wait in the buffer of what came in here [B], as in the draft's PFC
+    threshold."""
+    alpha: float | None = None
+    """XOFF is sent where more than this share of the free shared pool would be taken of it; what is reserved does not
+    count."""
+    xon_offset_bytes: int = 3072
+    """XON is sent this far below the threshold [B], or at nothing, and only with the headroom empty; HPCC's 3 KiB."""
+    headroom_bytes: int | None = None
+    """Buffer for what still comes after XOFF [B]; None computes it from the link: twice the propagation delay, the
+    response time and the frame at line rate, and three full packets, which are the one that calls for XOFF, the one the
+    frame waits for, and the one under way at the other end."""
+
+    def __post_init__(self) -> None:
+        if (self.xoff_bytes is None) == (self.alpha is None):
+            raise ValueError("pfc: give one of xoff_bytes and alpha")
+        if self.alpha is not None and not 0 < self.alpha <= MOST_ALPHA:
+            raise ValueError(f"alpha: {self.alpha} is not in (0, {MOST_ALPHA}]")
+        given = ("xon_offset_bytes", "xoff_bytes", "headroom_bytes")
+        _require_at_least(self, 0, tuple(name for name in given if getattr(self, name) is not None))
+
+
+@dataclass(frozen=True)
+class PfcWatchdog:
+    """What a switch does about a queue that a neighbour keeps paused, as SONiC's PFC watchdog does it.
+
+    Draft: Section 8.4.
+    """
+
+    detection_ns: int
+    """A queue that is paused this long, with packets, has its packets dropped or forwarded [ns]."""
+    restoration_ns: int
+    """This long without pause, it obeys PFC again [ns]."""
+    action: str = "drop"
+    """``drop``: the packets in the queue and those that come; ``forward``: send them in spite of the pause."""
+
+    def __post_init__(self) -> None:
+        _require_at_least(self, 1, ("detection_ns", "restoration_ns"))
+        _require_one_of("action", self.action, ("drop", "forward"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The simulated fabric's parameters; the inventory's ``simulation:`` keys."""
@@ -183,6 +236,16 @@ class Parameters:
     """``store-and-forward``, or ``cut-through``: a switch forwards once the header is in (never onto a faster link)."""
     buffer_bytes: int = 33_554_432
     """Packet buffer of a switch, shared by all its queues [B]; HPCC's 32 MiB."""
+    reserved_bytes: int = 4_096
+    """Part of ``buffer_bytes`` set aside for each priority of a port that has PFC [B]; HPCC's 4 KiB a port."""
+    pause_response_ns: int = 1_158
+    """Time from the arrival of a PAUSE frame to its effect [ns]; the most IEEE 802.3 allows at 400 Gb/s, 463,360 bit
+    times."""
+    pause_quanta: int = 65_535
+    """Time a PAUSE frame holds without another, in units of 512 bit times; the most a frame can say. A sender renews a
+    pause after half of it."""
+    hop_limit: int = 64
+    """Switches a packet may meet: the next one drops it; the usual initial TTL of IPv4."""
     mark_at: str = "dequeue"
     """Where ECN looks at the queue's depth: ``dequeue`` (HPCC and most switch silicon) or ``enqueue``."""
     control_priority: int = 6
@@ -208,6 +271,8 @@ class Parameters:
 
     def __post_init__(self) -> None:
         _require_at_least(self, 1, ("mtu_bytes", "ack_bytes", "buffer_bytes", "retransmit_timeout_ns", "nack_gap_ns"))
+        _require_at_least(self, 1, ("pause_quanta", "hop_limit"))
+        _require_at_least(self, 0, ("reserved_bytes", "pause_response_ns"))
         _require_at_least(self, 0, ("header_bytes", "propagation_ns", "control_priority", "reordering_ns"))
         _require_at_least(self, 2, ("window_packets",))
         if self.control_priority >= PRIORITIES:

@@ -9,6 +9,8 @@ from aibench_lib.model import Port
 from aibench_lib.simulator import kernel
 from aibench_lib.simulator.parameters import PRIORITIES
 
+Ints = npt.NDArray[np.int64]
+
 COMPLETION = np.dtype(
     [
         ("flow", np.int64),
@@ -34,6 +36,9 @@ SAMPLE = np.dtype(
         ("depth_bytes", np.int64),
         ("peak_depth_bytes", np.int64),
         ("buffer_used_bytes", np.int64),
+        ("pause_tx_frames", np.int64),
+        ("pause_rx_frames", np.int64),
+        ("paused_ps", np.int64),
     ]
 )
 """One sample of one recorded queue; ``index`` counts the ports given to ``record_series``."""
@@ -44,10 +49,23 @@ COUNTER_COLUMNS = {
     "rx_packets": kernel.RX_PACKETS,
     "rx_bytes": kernel.RX_BYTES,
     "ecn_marked_packets": kernel.MARKED_PACKETS,
-    "dropped_packets": kernel.DROPPED_PACKETS,
     "dropped_bytes": kernel.DROPPED_BYTES,
+    "lost_on_wire_bytes": kernel.LOST_BYTES,
     "depth_bytes": kernel.DEPTH,
     "peak_depth_bytes": kernel.PEAK_DEPTH,
+    "ingress_bytes": kernel.GROUP_USED,
+    "headroom_bytes": kernel.GROUP_HEADROOM,
+    "pause_tx_frames": kernel.PAUSE_TX,
+    "pause_rx_frames": kernel.PAUSE_RX,
+    "paused_ps": kernel.PAUSED_TIME,
+    "pause_transitions": kernel.TRANSITIONS,
+    "watchdog_trips": kernel.TRIPS,
+    "dropped_no_buffer_packets": kernel.DROPPED + kernel.NO_BUFFER,
+    "dropped_link_down_packets": kernel.DROPPED + kernel.LINK_DOWN,
+    "dropped_no_route_packets": kernel.DROPPED + kernel.NO_ROUTE,
+    "dropped_corrupted_packets": kernel.DROPPED + kernel.CORRUPTED,
+    "dropped_watchdog_packets": kernel.DROPPED + kernel.BY_WATCHDOG,
+    "dropped_ttl_packets": kernel.DROPPED + kernel.HOPS_OVER,
 }
 COMPLETION_COLUMNS = {
     "posted_ps": kernel.POSTED,
@@ -68,7 +86,7 @@ def named_counters(ports: Sequence[Port]) -> npt.NDArray[np.void]:
             ("node", np.array(nodes).dtype),
             ("interface", np.array(interfaces).dtype),
             ("priority", np.int64),
-            *((name, np.int64) for name in COUNTER_COLUMNS),
+            *((name, np.int64) for name in (*COUNTER_COLUMNS, "dropped_packets")),
         ]
     )
     rows = np.zeros(len(ports) * PRIORITIES, kind)
@@ -76,3 +94,18 @@ def named_counters(ports: Sequence[Port]) -> npt.NDArray[np.void]:
     rows["interface"] = np.repeat(interfaces, PRIORITIES)
     rows["priority"] = np.tile(np.arange(PRIORITIES), len(nodes))
     return rows
+
+
+def fill_counters(rows: npt.NDArray[np.void], queues: Ints, ports: Ints, now: int) -> None:
+    """Fill the counters in as of ``now`` [ps], the pauses that hold included."""
+    for name, column in COUNTER_COLUMNS.items():
+        rows[name] = queues[:, column]
+    rows["dropped_packets"] = queues[:, kernel.DROPPED : kernel.DROPPED + kernel.CAUSES].sum(axis=1)
+    refresh = np.repeat(ports[:, kernel.REFRESH], PRIORITIES)
+    xoff, held = (
+        np.where(queues[:, column] == kernel.NONE, 0, now - queues[:, column])
+        for column in (kernel.XOFF_SINCE, kernel.HELD_SINCE)
+    )
+    rows["pause_tx_frames"] += xoff // refresh
+    rows["pause_rx_frames"] += held // refresh
+    rows["paused_ps"] += np.where(queues[:, kernel.OBEYS], held, 0)

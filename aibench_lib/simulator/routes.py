@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from aibench_lib.model import Port, Topology
 
+NO_PORT = -1
 _DESTINATION = -1
 
 
@@ -20,7 +21,7 @@ class Routes:
     sets: npt.NDArray[np.int32]
     """Row of ``next_hops`` by (node, destination host); row 0 is the empty set: no route."""
     next_hops: npt.NDArray[np.int32]
-    """A row per set: the number of ports, then the ports' indices."""
+    """A row per set: the number of ports, then the ports' indices, then :data:`NO_PORT`."""
 
 
 def shortest_paths(topology: Topology, ports: Sequence[Port], down: Collection[Port] = ()) -> Routes:
@@ -44,7 +45,7 @@ def shortest_paths(topology: Topology, ports: Sequence[Port], down: Collection[P
         sets[:, host] = columns[group]
         for neighbour in group:
             sets[neighbour, host] = numbers.setdefault(fabric.toward[node][neighbour], len(numbers))
-    next_hops = np.zeros((len(numbers), 1 + max(map(len, numbers))), np.int32)
+    next_hops = np.full((len(numbers), 1 + max(1, *map(len, numbers))), NO_PORT, np.int32)
     for members, number in numbers.items():
         next_hops[number, : len(members) + 1] = (len(members), *members)
     return Routes(sets, next_hops)

@@ -10,24 +10,11 @@ import numpy.typing as npt
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
 from aibench_lib.simulator import kernel
-from aibench_lib.simulator.layout import (
-    BALANCING_CODES,
-    gains_row,
-    node_rows,
-    port_rows,
-    queue_rows,
-    random_bits,
-    require_index,
-    settings_row,
-    unloaded_ps,
-    window_places,
-    with_room,
-)
-from aibench_lib.simulator.load_balancing import LoadBalancing
-from aibench_lib.simulator.parameters import PRIORITIES, Ecn, Parameters
-from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, COUNTER_COLUMNS, SAMPLE, named_counters
-from aibench_lib.simulator.routes import shortest_paths
-from aibench_lib.units import GBPS, PS_PER_NS
+from aibench_lib.simulator.fabric import Fabric
+from aibench_lib.simulator.layout import random_bits, require_index, unloaded_ps, window_places, with_room
+from aibench_lib.simulator.parameters import PRIORITIES, Parameters
+from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, SAMPLE, fill_counters, named_counters
+from aibench_lib.units import GBPS
 
 
 class SeriesPort(NamedTuple):
@@ -37,7 +24,7 @@ class SeriesPort(NamedTuple):
     priority: int
 
 
-class Simulation:
+class Simulation(Fabric):
     """A fabric from the start of one trial on; deterministic for a seed.
 
     Time counts integer picoseconds from 0. Flows are started ahead of time, :meth:`advance` lets time pass, and
@@ -55,46 +42,19 @@ class Simulation:
         Raises:
             SpecError: The topology is too large for the event's index.
         """
-        self._parameters = parameters
-        self._seed = seed
-        self._hosts = {name: index for index, name in enumerate(topology.hosts)}
-        self._switches = topology.switches
-        self._port_names = tuple(end for link in topology.links for end in (link.a, link.b))
-        require_index("links", 2 * len(topology.links))
-        self._ports = {port: index for index, port in enumerate(self._port_names)}
-        self._routes = shortest_paths(topology, self._port_names)
+        super().__init__(topology, parameters, seed)
         self._qps: dict[tuple[str, str, int], int] = {}
         self._flows = 0
-        self._lay_out(topology)
-        self._counter_rows = named_counters(self._port_names)
-
-    def _lay_out(self, topology: Topology) -> None:
-        ports = len(self._port_names)
-        self._clock = np.zeros(kernel.CLOCK_COLUMNS, np.int64)
-        self._clock[kernel.FREE_PACKET] = kernel.NONE
-        self._clock[kernel.SAMPLE_AT] = kernel.NEVER
-        self._settings = settings_row(self._parameters)
-        self._gains = gains_row(self._parameters)
-        self._port_rows = port_rows(topology, self._parameters)
-        self._node_rows = node_rows(topology, self._parameters, self._seed)
-        self._queue_rows = queue_rows(ports)
-        self._heap = np.zeros((2 * ports, kernel.HEAP_COLUMNS), np.int64)
         self._senders = np.zeros((0, kernel.SENDER_COLUMNS), np.int64)
         self._rates = np.zeros((0, kernel.RATE_COLUMNS), np.float64)
         self._receivers = np.zeros((0, kernel.RECEIVER_COLUMNS), np.int64)
         self._flow_rows = np.zeros((0, kernel.FLOW_COLUMNS), np.int64)
-        self._packets = np.zeros((0, kernel.PACKET_COLUMNS), np.int32)
-        self._flowlets = np.zeros((0, 0), np.int64)
         places = window_places(self._parameters)
         self._sent = np.zeros((0, places), np.int64)
         self._arrived = np.zeros((0, places), np.uint8)
         self._series_queues = np.zeros(0, np.int64)
         self._series_rows = np.zeros((0, kernel.SERIES_COLUMNS), np.int64)
-
-    @property
-    def now_ps(self) -> int:
-        """The time reached [ps]."""
-        return int(self._clock[kernel.NOW])
+        self._counter_rows = named_counters(self._port_names)
 
     @property
     def idle(self) -> bool:
@@ -110,43 +70,6 @@ class Simulation:
     def packet_hops(self) -> int:
         """Transmissions of a packet onto a link so far, ACKs included."""
         return int(self._clock[kernel.HOPS])
-
-    def set_ecn(self, port: Port, priority: int, ecn: Ecn | None) -> None:
-        """Set the marking of a switch's egress queue, None for off (the default).
-
-        Draft: Section 8.1.
-
-        Raises:
-            SpecError: No such port or priority, or the port is a host's.
-        """
-        if port.node in self._hosts:
-            raise SpecError(f"{port}: a host's NIC does not mark; set ECN on the switch port")
-        queue = self._queue_rows[self._queue(port, priority)]
-        if ecn is None:
-            queue[[kernel.KMIN, kernel.KMAX]] = kernel.NEVER
-            return
-        width = ecn.kmax_bytes - ecn.kmin_bytes
-        queue[kernel.KMIN] = ecn.kmin_bytes
-        queue[kernel.KMAX] = ecn.kmax_bytes
-        queue[kernel.MARK_SLOPE] = int(ecn.pmax * (1 << 53) / width) if width else 0
-        queue[kernel.RANDOM] = random_bits(63, self._seed, "wred", port.node, port.interface, priority) | 1
-
-    def set_load_balancing(self, switch: str, balancing: LoadBalancing) -> None:
-        """Set how a switch spreads packets over equal-cost ports; by ECMP until set.
-
-        Draft: Section 9.3.
-
-        Raises:
-            SpecError: No such switch.
-        """
-        if switch not in self._switches:
-            raise SpecError(f"{switch}: not a switch of the topology")
-        node = self._node_rows[self._switches.index(switch)]
-        node[kernel.BALANCING] = BALANCING_CODES[balancing.mode]
-        node[kernel.FLOWLET_GAP] = balancing.flowlet_gap_ns * PS_PER_NS
-        if balancing.mode == "flowlet" and node[kernel.FLOWLET_PLACE] == kernel.NONE:
-            node[kernel.FLOWLET_PLACE] = self._flowlets.shape[1]
-            self._flowlets = np.pad(self._flowlets, ((0, 0), (0, kernel.FLOWLET_COLUMNS)))
 
     def start_flow(
         self, source: str, destination: str, size_bytes: int, start_ps: int, qp: int, priority: int = 3
@@ -187,8 +110,7 @@ class Simulation:
         row[[kernel.RETRANSMITTED, kernel.REORDERED]] = 0
         self._flows = flow + 1
         self._clock[kernel.ACTIVE_FLOWS] += 1
-        # At most one event a port and kind, one a queue pair and kind, one a flow: the kernel need not check for room.
-        self._heap = with_room(self._heap, 2 * len(self._port_rows) + 2 * len(self._qps) + self._flows)
+        self._room_for_events(1)
         kernel.push(self._heap, self._clock, start_ps, kernel.START, flow)
         return flow
 
@@ -272,6 +194,8 @@ class Simulation:
         while reason := self._run(until):
             if reason == kernel.NEEDS_PACKETS:
                 self._add_packets()
+            elif reason == kernel.NEEDS_HEAP:
+                self._room_for_events(int(self._settings[kernel.HEAP_MARGIN]))
             else:
                 self._series_rows = with_room(self._series_rows, len(self._series_rows) + len(self._series_queues))
 
@@ -326,8 +250,7 @@ class Simulation:
         start.
         """
         rows = self._counter_rows.copy()
-        for name, column in COUNTER_COLUMNS.items():
-            rows[name] = self._queue_rows[:, column]
+        fill_counters(rows, self._queue_rows, self._port_rows, self.now_ps)
         return rows
 
     def hosts(self) -> npt.NDArray[np.void]:
@@ -356,17 +279,10 @@ class Simulation:
         return self._series_rows[:samples].copy().view(SAMPLE).reshape(samples)
 
     def take_series(self) -> npt.NDArray[np.void]:
-        """Return the samples so far as :meth:`series` does, and forget them, so that a long trial needs no more memory."""
+        """Return the samples so far and forget them, so that a long trial needs no more memory."""
         rows = self.series()
         self._clock[kernel.SAMPLES] = 0
         return rows
-
-    def _queue(self, port: Port, priority: int) -> int:
-        if port not in self._ports:
-            raise SpecError(f"{port}: not a port of the topology")
-        if not 0 <= priority < PRIORITIES:
-            raise SpecError(f"{port}: {priority} is not a priority; 0 to {PRIORITIES - 1} are")
-        return self._ports[port] * PRIORITIES + priority
 
 
 class _SayOnce(numba.core.event.Listener):

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -98,10 +98,20 @@ class CliSwitch:
 
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the running configuration shows them."""
-        where = setting.facts.read_back
-        within = [line.format(**self._target.options) for line in where.within]
-        found = values_in(lines_within(self._running_config(), within), where.lines)
-        return {name: found.get(name) for name in setting.requested}
+        config = self._running_config()
+        found: dict[str, Any] = dict(setting.facts.read_back.fixed)
+        for block in setting.facts.read_back.blocks:
+            within = [self._named(line) for line in block.within]
+            found |= values_in(lines_within(config, within), [self._named(line, re.escape) for line in block.lines])
+        for name in setting.facts.each:
+            found[name] = {prefix: found.get(name, {}).get(prefix) for prefix in setting.prefixes}
+        return {name: setting.understood(name, found.get(name)) for name in setting.requested}
+
+    def _named(self, line: str, quoted: Callable[[str], str] = str) -> str:
+        """Return a line or a pattern with the target's options in it; braces of a pattern are no options."""
+        for name, value in self._target.options.items():
+            line = line.replace(f"{{{name}}}", quoted(str(value)))
+        return line
 
     def apply(self, rendered: str) -> None:
         """Write the lines into a candidate configuration and commit it."""

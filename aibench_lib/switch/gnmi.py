@@ -18,7 +18,7 @@ from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.platforms import Platform
-from aibench_lib.switch.setting import INTERFACE, Setting
+from aibench_lib.switch.setting import INTERFACE, PREFIX, Setting
 from aibench_lib.switch.target import Target
 
 CONNECT_SECONDS = 10
@@ -65,14 +65,18 @@ class GnmiSwitch:
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the configuration has them."""
         options = self._target.options
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = dict(setting.facts.read_back.fixed)
         for place, leaves in setting.facts.read_back.paths.items():
             for name, leaf in leaves.items():
+                if name not in setting.requested:
+                    continue
+                path = f"{place}/{leaf}"
                 if INTERFACE in place:
-                    each = {interface: {**options, "interface": interface} for interface in options["interfaces"]}
-                    found[name] = {key: self._leaf(place.format(**known), leaf) for key, known in each.items()}
+                    found[name] = self._leaves(path, "interface", options["interfaces"])
+                elif PREFIX in place:
+                    found[name] = self._leaves(path, "prefix", setting.prefixes)
                 else:
-                    found[name] = self._leaf(place.format(**options), leaf)
+                    found[name] = setting.understood(name, self._leaf(path, options))
         return found
 
     def apply(self, rendered: str) -> None:
@@ -118,9 +122,12 @@ class GnmiSwitch:
                 "switch.gnmi_port and the management network",
             ) from error
 
-    def _leaf(self, path: str, leaf: str) -> Any:  # noqa: ANN401 - a leaf's value
+    def _leaves(self, path: str, placeholder: str, keys: Iterable[str]) -> dict[str, Any]:
+        return {key: self._leaf(path, {**self._target.options, placeholder: key}) for key in keys}
+
+    def _leaf(self, path: str, known: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a leaf's value
         """Return a leaf's value; JSON_IETF writes 64-bit numbers as strings."""
-        value = self._get(f"{path}/{leaf}")
+        value = self._get(path.format(**known))
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds

@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from aibench_lib.platforms import KEY
+
 
 def lines_within(config: str, within: Sequence[str]) -> list[str]:
     """Return the lines directly below the enclosing lines, without their indentation.
@@ -25,12 +27,18 @@ def lines_within(config: str, within: Sequence[str]) -> list[str]:
 
 
 def values_in(lines: Sequence[str], patterns: Sequence[str]) -> dict[str, Any]:
-    """Return the named groups of the patterns that match a line: numbers as numbers, words as true."""
+    """Return the named groups of the patterns that match a line, digits as numbers.
+
+    Beside a group ``key`` in its pattern a value is a mapping from what that group matched.
+    """
     found: dict[str, Any] = {}
     for line, pattern in itertools.product(lines, patterns):
         match = re.match(pattern, line)
         if match:
-            found.update({name: int(text) if text.isdecimal() else True for name, text in match.groupdict().items()})
+            groups = {name: int(text) if text.isdecimal() else text for name, text in match.groupdict().items()}
+            key = groups.pop(KEY, None)
+            for name, value in groups.items():
+                found[name] = value if key is None else {**found.get(name, {}), key: value}
     return found
 
 

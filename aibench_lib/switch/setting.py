@@ -1,17 +1,22 @@
 """What is asked of a switch: values checked against the platform, and rendered into its words."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import jinja2
 
-from aibench_lib.errors import SpecError
+from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.platforms import TEMPLATES, Feature, Platform, load_platform
 from aibench_lib.switch.target import Target
+from aibench_lib.switch.values import asked_values, check_whole
 
 INTERFACE = "{interface}"
 """A read-back path with this placeholder is read for each of the target's ``interfaces``."""
+PREFIX = "{prefix}"
+"""A read-back path with this placeholder is read for each of the routes that are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +34,32 @@ class Setting:
         """The platform's facts of this feature."""
         return self.platform.feature(self.feature)
 
+    @property
+    def prefixes(self) -> list[str]:
+        """The routes that are asked for, by their prefix; empty where the feature has none."""
+        return next((list(self.requested[name]) for name in self.facts.each), [])
+
+    def understood(self, name: str, shown: object) -> Any:  # noqa: ANN401 - a value of any kind
+        """Return a value in our words and units; None if the switch shows none, or one that we have no word for.
+
+        Args:
+            name: The value's name.
+            shown: What the switch shows for it; None if nothing.
+        """
+        words = self.facts.read_back.words.get(name)
+        if words is not None:
+            return words.get("absent" if shown is None else str(shown).lower())
+        scale = self.facts.read_back.scale.get(name)
+        return shown if shown is None or scale is None else round(Decimal(str(shown)) * scale)
+
     def rendered(self, values: Mapping[str, Any]) -> str:
         """Return the template filled with ``values`` and the target's options.
 
         Raises:
             SpecError: The template names a variable that there is not, or is not valid.
         """
+        if self.facts.template is None:
+            return ""
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES / self.platform.name),
             undefined=jinja2.StrictUndefined,
@@ -53,67 +78,79 @@ def parse_setting(target: Target, feature: str, values: Mapping[str, Any]) -> Se
     """Return the setting after checking everything that can be checked without the switch.
 
     Raises:
-        SpecError: An unknown value, an option of the host that is missing, or a value that the platform cannot take.
+        NotAttainable: A value that the platform cannot take.
+        SpecError: An unknown or missing value, or an option of the host that is missing.
     """
     platform = load_platform(target.platform)
     facts = platform.feature(feature)
     for option in facts.options:
         if option not in target.options:
             raise SpecError(f"{target.host}: switch.{option}: missing; {feature} needs {platform.options[option]}")
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise SpecError(f"{feature}.{name}: {value!r} is not a whole number")
-    asked = ecn_values(values) if feature == "ecn" else dict(values)
-    _check_ranges(feature, asked, platform, target.host)
-    return Setting(target=target, platform=platform, feature=feature, requested={**asked, **_always(facts, target)})
+    asked = {name: value for name, value in asked_values(feature, values).items() if name not in facts.implied}
+    _check_names(feature, asked, platform)
+    for name, value in asked.items():
+        _check_kind(f"{feature}.{name}", value, facts, name)
+    _check_attainable(asked, facts, f"{platform.name} ({target.host}")
+    always = _always(facts, target, asked)
+    return Setting(target=target, platform=platform, feature=feature, requested={**asked, **always})
 
 
-def _check_ranges(feature: str, asked: Mapping[str, int], platform: Platform, host: str) -> None:
-    ranges = platform.feature(feature).ranges
+def _check_names(feature: str, asked: Mapping[str, Any], platform: Platform) -> None:
+    facts = platform.feature(feature)
+    known = [*facts.choices, *facts.ranges, *facts.each]
     for name in asked:
-        if name not in ranges:
-            raise SpecError(f"{feature}.{name}: unknown value; {platform.name} takes {', '.join(ranges)}")
+        if name not in known:
+            raise SpecError(f"{feature}.{name}: unknown value; {platform.name} takes {', '.join(known)}")
+    if not asked:
+        raise SpecError(f"{feature}.{known[0]}: missing; give {', '.join(known)}")
+
+
+def _check_kind(where: str, value: object, facts: Feature, name: str) -> None:
+    if name in facts.ranges:
+        check_whole(where, value)
+    if name in facts.choices:
+        choice = facts.choices[name]
+        if value not in (*choice.values, *choice.lacking):
+            raise SpecError(f"{where}: {value!r} is not one of {', '.join((*choice.values, *choice.lacking))}")
+    if name in facts.each and isinstance(value, Mapping):
+        for key, text in value.items():
+            if not re.fullmatch(facts.each[name], text):
+                raise SpecError(f"{where}: {text!r} of {key} does not match {facts.each[name]}")
+
+
+def _check_attainable(asked: Mapping[str, Any], facts: Feature, where: str) -> None:
     refused: dict[str, list[str]] = {}
     for name, value in asked.items():
-        refusal = ranges[name].refusal(value)
-        if refusal:
-            refused.setdefault(f"{refusal} on {platform.name} ({host}; {ranges[name].reason})", []).append(name)
+        limits = facts.ranges.get(name) or facts.choices.get(name)
+        refusal = limits.refusal(value) if limits else None
+        if limits and refusal:
+            refused.setdefault(f"{refusal} on {where}; {limits.reason})", []).append(name)
     if refused:
         reasons = "; ".join(f"{' and '.join(names)} {reason}" for reason, names in refused.items())
-        raise SpecError(f"not attainable: {reasons}")
+        raise NotAttainable(f"not attainable: {reasons}")
 
 
-def ecn_values(values: Mapping[str, int]) -> dict[str, int]:
-    """Return ECN values as Kmin, Kmax and marking probability.
-
-    ``ecn_threshold_bytes`` alone is a step: nothing is marked below it, everything above.
-
-    Draft: Section 8.1 names one threshold and no probability.
-
-    Raises:
-        SpecError: A threshold is missing, given twice, or Kmin is above Kmax.
-    """
-    asked = dict(values)
-    if "ecn_threshold_bytes" in asked:
-        threshold = asked.pop("ecn_threshold_bytes")
-        if asked:
-            raise SpecError(f"ecn: give ecn_threshold_bytes, or {', '.join(asked)}, not both")
-        return {"kmin_bytes": threshold, "kmax_bytes": threshold, "probability_percent": 100}
-    for name in ("kmin_bytes", "kmax_bytes", "probability_percent"):
-        if name not in asked:
-            raise SpecError(
-                f"ecn.{name}: missing; give ecn_threshold_bytes, or kmin_bytes, kmax_bytes, probability_percent"
-            )
-    if asked["kmin_bytes"] > asked["kmax_bytes"]:
-        raise SpecError(f"ecn: kmin_bytes {asked['kmin_bytes']} > kmax_bytes {asked['kmax_bytes']}")
-    return asked
-
-
-def _always(facts: Feature, target: Target) -> dict[str, Any]:
+def _always(facts: Feature, target: Target, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template sets beside the requested values, with the target's options filled in."""
-    each_interface = {name for path, leaves in facts.read_back.paths.items() if INTERFACE in path for name in leaves}
-    always = {}
+    places = {name: path for path, leaves in facts.read_back.paths.items() for name in leaves}
+    prefixes = [prefix for name in facts.each for prefix in asked[name]]
+    always: dict[str, Any] = {}
     for name, value in facts.always.items():
-        filled = value.format(**target.options) if isinstance(value, str) else value
-        always[name] = dict.fromkeys(target.options["interfaces"], filled) if name in each_interface else filled
+        place = places.get(name, "")
+        if INTERFACE in place:
+            always[name] = {interface: _filled(value, target.options) for interface in target.options["interfaces"]}
+        elif PREFIX in place:
+            always[name] = {prefix: _filled(value, {**target.options, "prefix": prefix}) for prefix in prefixes}
+        else:
+            always[name] = _filled(value, target.options)
     return always
+
+
+def _filled(value: Any, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a value of any kind
+    """Return a value of the platform's file with the placeholders filled; digits alone are a number, as in JSON."""
+    if isinstance(value, list):
+        return [_filled(member, options) for member in value]
+    if not isinstance(value, str):
+        return value
+    text = value.format(**options)
+    return int(text) if text.isdecimal() else text

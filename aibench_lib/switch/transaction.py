@@ -166,7 +166,7 @@ def _pending(journal: Journal, host: str) -> dict[str, Any] | None:
 
 
 def _change(setting: Setting, before: Mapping[str, Any], programmed: Mapping[str, Any]) -> Change:
-    known = all(before[name] is not None for name in setting.facts.ranges)
+    known = not any(_lacking(value) for value in before.values())
     return Change(
         host=setting.target.host,
         feature=setting.feature,
@@ -180,12 +180,16 @@ def _change(setting: Setting, before: Mapping[str, Any], programmed: Mapping[str
 
 def _check_present(setting: Setting, programmed: Mapping[str, Any]) -> None:
     for name, value in programmed.items():
-        if value is None or (isinstance(value, Mapping) and None in value.values()):
+        if _lacking(value):
             raise LabError(
                 setting.target.host,
                 f"took {setting.feature} but shows no {name} when it is read back; compare the switch's configuration "
                 f"with templates/{setting.platform.name}/platform.yml",
             )
+
+
+def _lacking(value: object) -> bool:
+    return value is None or (isinstance(value, Mapping) and None in value.values())
 
 
 def _prove(switch: Switch, wanted: list[str], host: str, run_dir: Path) -> None:

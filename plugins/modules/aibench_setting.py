@@ -28,9 +28,14 @@ options:
     type: str
   values:
     description:
-      - The values of the feature, whole numbers in the unit their name ends with. Required with I(state=applied).
+      - The values of the feature, numbers being whole ones in the unit their name ends with. Required with
+        I(state=applied).
       - C(ecn) takes C(ecn_threshold_bytes), a step at which marking starts with 100 %, or C(kmin_bytes), C(kmax_bytes)
         and C(probability_percent).
+      - C(pfc) takes C(pfc_threshold_bytes); it also makes the host's C(priority) lossless.
+      - C(pfc_watchdog) takes C(watchdog), on or off, and with on C(detection_ms) and C(recovery_ms).
+      - C(load_balancing) takes C(load_balancing), one of ecmp, flowlet and packet_spray.
+      - C(routing_detour) takes C(routes), static routes with C(prefix), C(next_hop) and C(interface).
     type: dict
   run_dir:
     description: The run's folder, with its journal. Required unless in check mode with I(state=applied).
@@ -60,6 +65,16 @@ EXAMPLES = r"""
       kmin_bytes: 100000
       kmax_bytes: 500000
       probability_percent: 20
+    run_dir: "{{ run_dir }}"
+
+- name: Send traffic for one host over the other spine
+  aibench_setting:
+    feature: routing_detour
+    values:
+      routes:
+        - prefix: 10.1.0.40/32
+          next_hop: 10.2.0.5
+          interface: Ethernet50
     run_dir: "{{ run_dir }}"
 
 - name: Bring the switch back

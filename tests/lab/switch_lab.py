@@ -21,8 +21,21 @@ TOPOLOGY = {
     ],
 }
 SWITCHES = {
-    "leaf1": {"platform": "arista_eos", "queue": "3", "qos_profile": "ROCE"},
-    "spine1": {"platform": "nokia_srlinux", "queue": "q3", "qos_profile": "rocev2", "interfaces": ["ethernet-1/1"]},
+    "leaf1": {
+        "platform": "arista_eos",
+        "queue": "3",
+        "priority": "3",
+        "qos_profile": "ROCE",
+        "mmu_profile": "ROCE",
+    },
+    "spine1": {
+        "platform": "nokia_srlinux",
+        "queue": "q3",
+        "priority": "3",
+        "qos_profile": "rocev2",
+        "pfc_profile": "rocev2",
+        "interfaces": ["ethernet-1/1"],
+    },
 }
 
 

@@ -73,7 +73,8 @@ def check_conservation(simulation: Simulation, topology: Topology) -> None:
     for buffer in simulation.buffers():
         queues = counters[counters["node"] == buffer["node"]]
         waiting = queues["depth_bytes"].sum()
-        assert queues["rx_bytes"].sum() == queues["tx_bytes"].sum() + queues["dropped_bytes"].sum() + waiting
+        dropped = queues["dropped_bytes"].sum() - queues["lost_on_wire_bytes"].sum()
+        assert queues["rx_bytes"].sum() == queues["tx_bytes"].sum() + dropped + waiting
         assert buffer["used_bytes"] == waiting
         assert waiting <= buffer["peak_bytes"] <= buffer["size_bytes"]
     ports = {
@@ -84,7 +85,7 @@ def check_conservation(simulation: Simulation, topology: Topology) -> None:
     for link in topology.links:
         for here, there in ((link.a, link.b), (link.b, link.a)):
             sent, arrived = ports[here.node, here.interface], ports[there.node, there.interface]
-            on_the_wire = sent["tx_bytes"] - arrived["rx_bytes"]
+            on_the_wire = sent["tx_bytes"] - arrived["rx_bytes"] - sent["lost_on_wire_bytes"]
             assert (on_the_wire == 0).all() if simulation.idle else (on_the_wire >= 0).all()
 
 

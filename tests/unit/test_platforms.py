@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from aibench_lib.errors import SpecError
-from aibench_lib.platforms import TEMPLATES, Range, Source, load_platform, platform_names
+from aibench_lib.platforms import TEMPLATES, Choice, Range, Source, load_platform, platform_names
 from aibench_lib.telemetry.measurements import FIELDS
 
 
@@ -64,13 +64,25 @@ def test_every_group_of_facts_says_who_stands_behind_it(platform):
 
 def test_everything_a_template_sets_is_read_back(platform):
     for feature in platform.features.values():
-        read = {name for line in feature.read_back.lines for name in _groups(line)}
-        read |= {name for leaves in feature.read_back.paths.values() for name in leaves}
-        assert read == {*feature.ranges, *feature.always}
+        assert feature.read_back.names == {*feature.ranges, *feature.choices, *feature.each, *feature.always}
 
 
-def _groups(pattern):
-    return [part.partition(">")[0] for part in pattern.split("(?P<")[1:]]
+def test_every_word_that_is_read_back_can_be_asked_for(platform):
+    for feature in platform.features.values():
+        for name, words in feature.read_back.words.items():
+            assert set(words.values()) == set(feature.choices[name].values)
+
+
+def test_options_that_a_feature_needs_are_explained(platform):
+    for feature in platform.features.values():
+        assert set(feature.options) <= set(platform.options)
+
+
+def test_frames_of_pause_are_streamed_by_port_and_priority(platform):
+    entries = [entry for entry in platform.telemetry if entry.measurement == "pfc"]
+    fields = {name for entry in entries for name in entry.leaves.values()}
+    assert fields >= {"pause_rx_frames", "pause_tx_frames", "pause_transitions", "watchdog_trips"}
+    assert all("{interface}" in entry.path and "{priority}" in entry.path for entry in entries)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +97,13 @@ def _groups(pattern):
         (lambda c: c.update(features=[]), "features: expected keys and values, found list"),
         (lambda c: c.update(telemetry={}), "telemetry: expected a list, found dict"),
         (lambda c: c["features"]["ecn"]["ranges"]["kmin_bytes"].pop("max"), r"features\.ecn\.ranges\.kmin_bytes\.max"),
-        (lambda c: c["features"]["ecn"].update(template="pfc.j2"), r"there is no pfc\.j2 beside this file"),
-        (lambda c: c["features"]["ecn"]["read_back"].update(lines=["("]), "is not a regular expression"),
+        (lambda c: c["features"]["ecn"].update(template="wred.j2"), r"there is no wred\.j2 beside this file"),
+        (lambda c: c["features"]["ecn"]["read_back"]["blocks"][0].update(lines=["("]), "is not a regular expression"),
+        (lambda c: c["features"]["ecn"]["read_back"].update(blocks={}), "blocks: expected a list, found dict"),
+        (
+            lambda c: c["features"]["pfc_watchdog"]["choices"]["watchdog"].pop("reason"),
+            r"pfc_watchdog\.choices\.watchdog\.reason: missing",
+        ),
         (lambda c: c["telemetry"][0].update(mode="poll"), r"telemetry\[0\]\.mode: 'poll' is neither"),
         (lambda c: c["telemetry"][0].update(fields={}), r"telemetry\[0\]\.fields: unknown key"),
     ],
@@ -104,8 +121,8 @@ def test_a_file_that_is_a_list_is_refused(tmp_path):
 
 
 def test_a_platform_has_the_features_it_has():
-    with pytest.raises(SpecError, match="feature 'pfc': Arista EOS has ecn"):
-        load_platform("arista_eos").feature("pfc")
+    with pytest.raises(SpecError, match="feature 'fec': Arista EOS has ecn, load_balancing, pfc"):
+        load_platform("arista_eos").feature("fec")
 
 
 def test_both_limits_of_a_range_are_attainable():
@@ -114,3 +131,15 @@ def test_both_limits_of_a_range_are_attainable():
     assert limits.refusal(256_000_000) is None
     assert limits.refusal(256_000_001) == "256000001 > max 256000000 bytes"
     assert limits.refusal(0) == "0 < min 1 bytes"
+
+
+def test_a_value_between_two_steps_is_not_attainable():
+    limits = Range(min=10, max=60_000, step=10, unit="ms", reason="two decimals")
+    assert limits.refusal(20) is None
+    assert limits.refusal(25) == "25 is no multiple of 10 ms"
+
+
+def test_a_word_that_a_platform_lacks_is_answered_with_those_it_has():
+    choice = Choice(values=["ecmp", "flowlet"], lacking=["packet_spray"], reason="the command")
+    assert choice.refusal("flowlet") is None
+    assert choice.refusal("packet_spray") == "'packet_spray' is not one of ecmp, flowlet"

@@ -2,7 +2,18 @@
 
 import pytest
 
-from aibench_lib.report.numbers import decimals, interval, label, number, quantity, size
+from aibench_lib.report.numbers import (
+    decimals,
+    duration,
+    interval,
+    label,
+    level,
+    number,
+    quantity,
+    size,
+    span,
+    yes_or_no,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +54,33 @@ def test_keys_become_words_and_their_values_get_the_unit():
         "16,777,217 bytes",
         "512 bytes",
     ]
+
+
+def test_names_of_levels_become_words_and_times_choose_their_unit():
+    assert [level("traffic", name) for name in ("kv_only", "packet_spray", "ecmp")] == [
+        "KV only",
+        "packet spray",
+        "ECMP",
+    ]
+    assert level("arrival_window_seconds", 0.0001) == "100 us"
+    assert [duration(seconds) for seconds in (0, 0.0001, 0.001, 0.01, 1.5, 300, 1785.75)] == [
+        "0 s",
+        "100 us",
+        "1 ms",
+        "10 ms",
+        "1.5 s",
+        "300 s",
+        "1,785.75 s",
+    ]
+
+
+def test_yes_is_said_when_it_occurred_at_least_once():
+    assert yes_or_no(0.0, 3) == "no (0 of 3 trials)"
+    assert yes_or_no(1 / 3 * 3, 3) == "yes (1 of 3 trials)"
+    assert yes_or_no(1.0, 1) == "yes (1 of 1 trial)"
+
+
+def test_a_span_leaves_out_what_is_undefined():
+    assert span([None, 2.0, 12.5]) == "2.0 to 12.5"
+    assert span([4.0, 4.0]) == "4.00"
+    assert span([None]) == "n/a"

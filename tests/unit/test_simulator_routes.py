@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from simulator_fabrics import chain, clos
 
 from aibench_lib.model import Link, Port, Topology
-from aibench_lib.simulator.routes import shortest_paths
+from aibench_lib.simulator.routes import NO_PORT, shortest_paths
 
 
 def ends(topology: Topology) -> list[Port]:
@@ -84,4 +84,4 @@ def test_where_the_only_link_is_down_there_is_no_route():
 
 def test_the_empty_set_is_row_zero():
     routes = shortest_paths(chain(2), ends(chain(2)))
-    assert np.array_equal(routes.next_hops[0], [0, 0])
+    assert np.array_equal(routes.next_hops[0], [0, NO_PORT])

@@ -42,11 +42,20 @@ def test_the_top_level_has_the_outermost_lines():
     assert lines_within(CONFIG, [])[-1] == "interface Ethernet1"
 
 
-def test_numbers_read_as_numbers_and_words_as_true():
+def test_digits_read_as_numbers_and_words_as_they_are():
     patterns = [
         r"^random-detect ecn minimum-threshold (?P<kmin_bytes>\d+) bytes$",
         "^random-detect ecn (?P<count>count)$",
     ]
     lines = ["random-detect ecn minimum-threshold 100 bytes", "random-detect ecn count", "bandwidth percent 50"]
-    assert values_in(lines, patterns) == {"kmin_bytes": 100, "count": True}
+    assert values_in(lines, patterns) == {"kmin_bytes": 100, "count": "count"}
     assert values_in(["bandwidth percent 50"], patterns) == {}
+
+
+def test_lines_about_several_entries_read_as_mappings_from_their_key():
+    patterns = [r"^ip route (?P<key>\S+) (?P<interface>\S+) (?P<next_hop>\S+)$"]
+    lines = ["ip route 10.1.0.1/32 Ethernet49 10.2.0.1", "ip route 10.1.0.2/32 Ethernet50 10.2.0.5", "ip routing"]
+    assert values_in(lines, patterns) == {
+        "interface": {"10.1.0.1/32": "Ethernet49", "10.1.0.2/32": "Ethernet50"},
+        "next_hop": {"10.1.0.1/32": "10.2.0.1", "10.1.0.2/32": "10.2.0.5"},
+    }

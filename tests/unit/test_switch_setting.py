@@ -4,24 +4,51 @@ from pathlib import Path
 
 import pytest
 
-from aibench_lib.errors import SpecError
+from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.platforms import load_platform, platform_names
 from aibench_lib.switch.setting import parse_setting
 from aibench_lib.switch.target import Target
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "switch"
 OPTIONS = {
-    "arista_eos": {"queue": "3", "qos_profile": "ROCE"},
+    "arista_eos": {"queue": "3", "priority": "3", "qos_profile": "ROCE", "mmu_profile": "LOSSLESS"},
     "nokia_srlinux": {
         "queue": "q3",
+        "priority": "3",
         "qos_profile": "rocev2",
+        "pfc_profile": "lossless",
         "interfaces": ["ethernet-1/1", "ethernet-1/2"],
     },
 }
-POINTS = {
-    "step": {"ecn_threshold_bytes": 100_000},
-    "slope": {"kmin_bytes": 500_000, "kmax_bytes": 5_000_000, "probability_percent": 20},
+ROUTES = {
+    "arista_eos": [
+        {"prefix": "10.1.0.40/32", "next_hop": "10.2.0.5", "interface": "Ethernet50"},
+        {"prefix": "10.1.0.41/32", "next_hop": "10.2.0.1", "interface": "Ethernet49"},
+    ],
+    "nokia_srlinux": [{"prefix": "10.1.0.40/32", "next_hop": "10.2.0.4", "interface": "ethernet-1/2"}],
 }
+POINTS = {
+    ("ecn", "step"): {"ecn_threshold_bytes": 100_000},
+    ("ecn", "slope"): {"kmin_bytes": 500_000, "kmax_bytes": 5_000_000, "probability_percent": 20},
+    ("pfc", "static"): {"pfc_threshold_bytes": 100_000},
+    ("pfc_watchdog", "on"): {"watchdog": "on", "detection_ms": 200, "recovery_ms": 1000},
+    ("pfc_watchdog", "off"): {"watchdog": "off"},
+    ("load_balancing", "ecmp"): {"load_balancing": "ecmp"},
+    ("load_balancing", "flowlet"): {"load_balancing": "flowlet"},
+    ("routing_detour", "static"): {"routes": ROUTES},
+}
+LACKING = {("nokia_srlinux", "load_balancing", "flowlet")}
+RENDERED = [
+    (platform, feature, point)
+    for platform in OPTIONS
+    for feature, point in POINTS
+    if (platform, feature, point) not in LACKING
+]
+
+
+def values_of(platform, feature, point):
+    values = POINTS[feature, point]
+    return {"routes": ROUTES[platform]} if "routes" in values else values
 
 
 def target(platform: str = "arista_eos", **options: object) -> Target:
@@ -35,17 +62,18 @@ def target(platform: str = "arista_eos", **options: object) -> Target:
     )
 
 
-def test_every_platform_has_its_golden_files():
+def test_every_platform_and_feature_has_its_golden_files():
     assert {path.name for path in GOLDEN.iterdir()} == set(platform_names()) == set(OPTIONS)
+    assert {feature for feature, _ in POINTS} == {name for one in OPTIONS for name in load_platform(one).features}
+    files = {f"{path.parent.name}/{path.name}" for path in GOLDEN.glob("*/*.txt")}
+    assert files == {f"{platform}/{feature}_{point}.txt" for platform, feature, point in RENDERED}
 
 
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("platform", OPTIONS)
-def test_a_template_renders_its_golden_file(platform, point):
-    for feature in load_platform(platform).features:
-        setting = parse_setting(target(platform), feature, POINTS[point])
-        golden = GOLDEN / platform / f"{feature}_{point}.txt"
-        assert setting.rendered(setting.requested) == golden.read_text()
+@pytest.mark.parametrize(("platform", "feature", "point"), RENDERED)
+def test_a_template_renders_its_golden_file(platform, feature, point):
+    setting = parse_setting(target(platform), feature, values_of(platform, feature, point))
+    golden = GOLDEN / platform / f"{feature}_{point}.txt"
+    assert setting.rendered(setting.requested) == golden.read_text()
 
 
 def test_a_step_is_marked_with_certainty_from_one_threshold_on():
@@ -99,3 +127,116 @@ def test_a_variable_that_a_template_does_not_get_is_an_error_and_not_an_empty_wo
     setting = parse_setting(target(), "ecn", {"ecn_threshold_bytes": 1})
     with pytest.raises(SpecError, match=r"templates/arista_eos/ecn\.j2: 'kmin_bytes' is undefined"):
         setting.rendered({})
+
+
+def requested(feature, values, platform="arista_eos"):
+    return parse_setting(target(platform), feature, values).requested
+
+
+@pytest.mark.parametrize(
+    ("platform", "feature", "values", "complaint"),
+    [
+        (
+            "arista_eos",
+            "load_balancing",
+            {"load_balancing": "packet_spray"},
+            r"not attainable: load_balancing 'packet_spray' is not one of ecmp, flowlet on arista_eos \(leaf1; the",
+        ),
+        (
+            "nokia_srlinux",
+            "load_balancing",
+            {"load_balancing": "flowlet"},
+            r"not attainable: load_balancing 'flowlet' is not one of ecmp on nokia_srlinux \(leaf1; the models have",
+        ),
+        (
+            "arista_eos",
+            "pfc_watchdog",
+            {"watchdog": "on", "detection_ms": 205, "recovery_ms": 70_000},
+            r"detection_ms 205 is no multiple of 10 ms on .*; recovery_ms 70000 > max 60000 ms on arista_eos",
+        ),
+        (
+            "nokia_srlinux",
+            "pfc_watchdog",
+            {"watchdog": "on", "detection_ms": 2000, "recovery_ms": 50},
+            r"detection_ms 2000 > max 1500 ms on nokia_srlinux .*; recovery_ms 50 < min 100 ms",
+        ),
+        ("nokia_srlinux", "pfc", {"pfc_threshold_bytes": 0}, "pfc_threshold_bytes 0 < min 1 bytes on nokia_srlinux"),
+        ("arista_eos", "ecn", {"ecn_threshold_bytes": 0}, "kmin_bytes and kmax_bytes 0 < min 1 bytes"),
+    ],
+)
+def test_what_a_platform_lacks_is_told_apart_from_what_is_wrong(platform, feature, values, complaint):
+    with pytest.raises(NotAttainable, match=complaint):
+        requested(feature, values, platform)
+
+
+@pytest.mark.parametrize(
+    ("feature", "values", "complaint"),
+    [
+        ("pfc", {}, r"pfc\.pfc_threshold_bytes: missing; give pfc_threshold_bytes"),
+        ("load_balancing", {"load_balancing": "flowlets"}, "'flowlets' is not one of ecmp, flowlet, packet_spray"),
+        ("pfc_watchdog", {"detection_ms": 200}, r"pfc_watchdog\.watchdog: missing; give on \(with detection_ms"),
+        ("pfc_watchdog", {"watchdog": "on", "detection_ms": 200}, r"pfc_watchdog\.recovery_ms: missing"),
+        ("pfc_watchdog", {"watchdog": "off", "detection_ms": 200}, "a watchdog that is off has no timers"),
+        ("pfc_watchdog", {"watchdog": "sometimes"}, "'sometimes' is not one of on, off"),
+        ("routing_detour", {"routes": []}, r"routing_detour\.routes: give a list of routes"),
+        ("routing_detour", {"routes": [{"prefix": "10.1.0.1/32"}]}, r"routes\[0\]: a route has prefix, next_hop"),
+    ],
+)
+def test_values_that_mean_nothing_are_wrong_on_every_platform(feature, values, complaint):
+    with pytest.raises(SpecError, match=complaint) as caught:
+        requested(feature, values)
+    assert not isinstance(caught.value, NotAttainable)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"prefix": "10.1.0.1/16"}, r"routes\[0\]\.prefix: 10\.1\.0\.1/16 has host bits set"),
+        ({"next_hop": "leaf2"}, r"routes\[0\]\.next_hop: Expected 4 octets in 'leaf2'"),
+        ({"interface": "ethernet-1/1"}, r"routing_detour\.interface: 'ethernet-1/1' of 10\.1\.0\.40/32 does not match"),
+    ],
+)
+def test_a_wrong_route_is_refused_before_it_is_sent(change, complaint):
+    with pytest.raises(SpecError, match=complaint):
+        requested("routing_detour", {"routes": [{**ROUTES["arista_eos"][0], **change}]})
+
+
+def test_two_routes_of_one_prefix_are_refused():
+    with pytest.raises(SpecError, match=r"routes\[1\]\.prefix: 10\.1\.0\.40/32 has a route already"):
+        requested("routing_detour", {"routes": [ROUTES["arista_eos"][0]] * 2})
+
+
+def test_yaml_reads_on_and_off_as_truth_values_and_the_watchdog_takes_them():
+    assert requested("pfc_watchdog", {"watchdog": False})["watchdog"] == "off"
+    on = requested("pfc_watchdog", {"watchdog": True, "detection_ms": 10, "recovery_ms": 60_000})
+    assert (on["watchdog"], on["detection_ms"], on["recovery_ms"]) == ("on", 10, 60_000)
+
+
+def test_what_binds_a_port_is_asked_of_every_port():
+    pfc = requested("pfc", {"pfc_threshold_bytes": 100_000}, "nokia_srlinux")
+    assert pfc["enabled"] == {"ethernet-1/1": True, "ethernet-1/2": True}
+    assert pfc["mapping"] == {"ethernet-1/1": "lossless", "ethernet-1/2": "lossless"}
+    assert (pfc["sent_priority"], pfc["classes"]) == (3, ["fc3"])
+
+
+def test_the_next_hop_of_sr_linux_decides_the_interface():
+    detour = requested("routing_detour", {"routes": ROUTES["nokia_srlinux"]}, "nokia_srlinux")
+    assert detour == {
+        "next_hop": {"10.1.0.40/32": "10.2.0.4"},
+        "group": {"10.1.0.40/32": "detour-10.1.0.40/32"},
+        "resolve": {"10.1.0.40/32": False},
+    }
+
+
+def test_what_a_switch_shows_reads_in_our_words_and_units():
+    watchdog = parse_setting(target(), "pfc_watchdog", {"watchdog": "on", "detection_ms": 200, "recovery_ms": 200})
+    assert [watchdog.understood("detection_ms", shown) for shown in (1, "0.2", "0.20", "0.29", None)] == [
+        1000,
+        200,
+        200,
+        290,
+        None,
+    ]
+    assert [watchdog.understood("watchdog", shown) for shown in ("watchdog", None, "?")] == ["on", "off", None]
+    gnmi = parse_setting(target("nokia_srlinux"), "pfc_watchdog", {"watchdog": "off"})
+    assert [gnmi.understood("watchdog", shown) for shown in (True, False, None)] == ["on", "off", "off"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
+from aibench_lib.report.figures.distribution import distribution
 from aibench_lib.report.figures.style import Figure, drawing, legend, series, thousands
 from aibench_lib.report.numbers import size
 from aibench_lib.report.results import Results, lab_sentence
@@ -35,7 +36,7 @@ def queue_depth_and_fct(results: Results) -> tuple[Figure, ...]:
 
     Draft: Sections 8.1 and 14.
     """
-    trials = read_trials(results.path)
+    trials = read_trials(results.path, "8.1")
     if not trials:
         return ()
     plan = _Plan(
@@ -89,7 +90,7 @@ def _depth(axes: Axes, number: int, threshold: int, trial: Trial, depth: QueueDe
     axes.step(time_us, np.append(depth.depth_bytes, depth.depth_bytes[-1]), where="post", color=series(number)["color"])
     axes.axhline(threshold, color=axes.yaxis.label.get_color(), linestyle=(0, (5, 3)), linewidth=1)
     axes.set_yscale("symlog", linthresh=_LINEAR_BELOW_BYTES, linscale=0.4)
-    thousands(axes)
+    thousands(axes.xaxis)
     axes.set_title(f"ECN threshold {size(threshold)}")
     axes.yaxis.set_major_formatter(lambda value, _: "0" if value == 0 else size(round(value)))
     axes.minorticks_off()
@@ -116,10 +117,9 @@ def _completion_times(results: Results, plan: _Plan) -> Figure | None:
         grid = figure.canvas.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
         for axes, degree in zip(grid, chosen, strict=True):
             for number, threshold in enumerate(plan.thresholds):
-                times = completion_times_us(of(plan.trials, **{_THRESHOLD: threshold, _DEGREE: degree}))
+                times = completion_times_us("8.1", of(plan.trials, **{_THRESHOLD: threshold, _DEGREE: degree}))
                 drawn += len(times)
-                _distribution(axes, times, number, size(threshold))
-            thousands(axes)
+                distribution(axes, times, number, size(threshold))
             axes.set(title=f"M = {degree} prefill workers", xlabel="Fabric_FCT [us]", ylim=(0, 1.02))
         grid[0].set_ylabel("fraction of blocks")
         legend(figure.canvas, grid[0], "ECN threshold")
@@ -133,12 +133,5 @@ def _completion_times(results: Results, plan: _Plan) -> Figure | None:
         alt=f"Cumulative distribution of the flow completion time of KV cache blocks at M = {shown}, one line for "
         "each ECN threshold. The KPI table of this test holds p50, p95, p99 and the maximum.",
         caption=f"All completed blocks of all trials at M = {shown} ({_WHY[len(chosen)]}), from post "
-        " to completion at the sender. Endpoint software. Each panel has its own x axis.",
+        "to completion at the sender. Endpoint software. Each panel has its own x axis.",
     )
-
-
-def _distribution(axes: Axes, times_us: np.ndarray, number: int, label: str) -> None:
-    if not len(times_us):
-        return
-    marks = np.unique(np.linspace(0, len(times_us) - 1, 7).astype(int))[1:-1].tolist()
-    axes.ecdf(times_us, markevery=marks, label=label, **series(number))

@@ -1,52 +1,113 @@
-"""The figure of kind ``lines``: a panel a KPI, a line a setting, after the test's entry in the catalogue."""
+"""The figure of kind ``lines``: a panel a KPI, a line a setting, after the test's entry in the catalogue.
+
+Where the entry names a parameter for panels, the KPIs are rows of small panels and the parameter's values the columns.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 
-from aibench_lib.catalogue import Benchmark
+from aibench_lib.catalogue import Benchmark, Scalar
+from aibench_lib.catalogue import Figure as Wanted
 from aibench_lib.model import Value
-from aibench_lib.report.figures.style import Figure, drawing, legend, series, ticks
-from aibench_lib.report.numbers import label, quantity, words
+from aibench_lib.report.figures.style import Figure, drawing, legend, name_unit, series, thousands, ticks, undefined
+from aibench_lib.report.numbers import label, level, words
 from aibench_lib.report.results import Results
+from aibench_lib.units import KB
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Levels:
+    """The values that the run has of each parameter of the figure."""
+
+    x: list[float]
+    lines: tuple[Scalar, ...]
+    panels: tuple[Scalar, ...]
+    """Empty where a panel is a KPI."""
 
 
 def lines(results: Results, benchmark: Benchmark) -> Figure | None:
     """Return the KPIs ``figure.y`` against the parameter ``figure.x``, or None if the run has no such values."""
     figure = benchmark.figure
-    values = [value for value in results.values if value.test == benchmark.id and _is_drawable(value, benchmark)]
+    values = [value for value in results.of(benchmark.id) if _is_drawable(value, figure)]
     if not values:
         return None
-    xs = sorted({_x(value, figure.x) for value in values})
-    levels = tuple(dict.fromkeys(_parameters(value)[figure.lines] for value in values))
+    levels = _Levels(
+        x=sorted({_x(value, figure.x) for value in values}),
+        lines=_levels(values, figure.lines),
+        panels=_levels(values, figure.panels) if figure.panels else (),
+    )
     name = f"test-{benchmark.id}-lines"
-    with drawing(name, results.lab, 10, 4.2) as drawn:
-        panels = drawn.canvas.subplots(1, len(figure.y), squeeze=False)[0]
-        for axes, kpi in zip(panels, figure.y, strict=True):
+    height = 1.4 + 2.4 * len(figure.y) if levels.panels else 4.2
+    with drawing(name, results.lab, 10, height) as drawn:
+        shape = (len(figure.y), len(levels.panels)) if levels.panels else (1, len(figure.y))
+        sharing: dict[str, Any] = {"sharex": "col", "sharey": "row"} if levels.panels else {}
+        grid = drawn.canvas.subplots(*shape, squeeze=False, **sharing)
+        for number, kpi in enumerate(figure.y):
             own = [value for value in values if value.kpi == kpi]
-            for number, level in enumerate(levels):
-                on_line = [value for value in own if _parameters(value)[figure.lines] == level]
-                _line(axes, on_line, figure.x, number, quantity(figure.lines, level))
-            axes.set(title=f"{kpi} [{own[0].unit}]" if own else kpi, xlabel=label(figure.x), ylim=(0, None))
-            scale = ticks(axes, xs, figure.x_scale)
-        legend(drawn.canvas, panels[0], label(figure.lines))
-    names, level_names = " and ".join(figure.y), ", ".join(quantity(figure.lines, level) for level in levels)
-    x_names = ", ".join(quantity(figure.x, x) for x in xs)
+            row = grid[number] if levels.panels else [grid[0][number]]
+            scale = _kpi(row, own, figure, levels, name_unit(kpi, own[0].unit if own else ""))
+        for axes in grid[-1]:
+            axes.set_xlabel(name_unit(label(figure.x), _unit(figure.x)))
+        legend(drawn.canvas, grid[0][0], label(figure.lines))
     return Figure(
         name=name,
-        title=f"{names} against {words(figure.x)}",
+        title=f"{' and '.join(figure.y)} against {words(figure.x)}",
         svg=drawn.svg,
-        alt=f"Line charts of {names} against {words(figure.x)} ({x_names}), one line for each {words(figure.lines)} "
-        f"({level_names}). The KPI summary of this test holds the same values.",
-        caption=f"Means over trials; bands are 95 % confidence intervals. The x axis is {scale}.",
+        alt=_description(figure, levels),
+        caption=f"Means over trials; bands are 95 % confidence intervals. The x axis is {scale}."
+        + (" The panels of a row share their y axis." if levels.panels else ""),
     )
 
 
-def _is_drawable(value: Value, benchmark: Benchmark) -> bool:
-    figure, parameters = benchmark.figure, _parameters(value)
+def _kpi(row: Sequence[Axes], values: Sequence[Value], figure: Wanted, levels: _Levels, title: str) -> str:
+    """Draw one KPI in one panel, or in a row of them; return the x axis' scale in words."""
+    for axes, panel in zip(row, levels.panels or (None,), strict=True):
+        own = [value for value in values if panel is None or _parameters(value)[figure.panels] == panel]
+        for number, of_line in enumerate(levels.lines):
+            on_line = [value for value in own if _parameters(value)[figure.lines] == of_line]
+            _line(axes, on_line, figure.x, number, level(figure.lines, of_line))
+        if all(value.value is None for value in own):
+            undefined(axes)
+        if panel is None:
+            axes.set_title(title)
+        elif axes.get_subplotspec().is_first_row():  # type: ignore[union-attr] # made by subplots, so it has one
+            axes.set_title(f"{label(figure.panels)} {level(figure.panels, panel)}")
+        axes.set_ylim(0, None)
+        thousands(axes.yaxis)
+        scale = ticks(axes, levels.x, figure.x_scale, KB if _unit(figure.x) else 1)
+    if levels.panels:
+        row[0].set_ylabel(title)
+    return scale
+
+
+def _description(figure: Wanted, levels: _Levels) -> str:
+    names, x_names = " and ".join(figure.y), ", ".join(level(figure.x, x) for x in levels.x)
+    line_names = ", ".join(level(figure.lines, line) for line in levels.lines)
+    panel_names = ", ".join(level(figure.panels, panel) for panel in levels.panels)
+    panels = f"one panel for each {words(figure.panels)} ({panel_names}), " if levels.panels else ""
+    return (
+        f"Line charts of {names} against {words(figure.x)} ({x_names}), {panels}one line for each "
+        f"{words(figure.lines)} ({line_names}). The KPI summary of this test holds the same values."
+    )
+
+
+def _unit(x_name: str) -> str:
+    return "KB" if x_name.endswith("_bytes") else ""
+
+
+def _levels(values: Sequence[Value], name: str) -> tuple[Scalar, ...]:
+    return tuple(dict.fromkeys(_parameters(value)[name] for value in values))
+
+
+def _is_drawable(value: Value, figure: Wanted) -> bool:
+    parameters = _parameters(value)
     is_asked = value.kpi in figure.y and value.statistic == "mean"
-    return is_asked and figure.lines in parameters and isinstance(parameters.get(figure.x), int | float)
+    has_levels = figure.lines in parameters and (not figure.panels or figure.panels in parameters)
+    return is_asked and has_levels and isinstance(parameters.get(figure.x), int | float)
 
 
 def _parameters(value: Value) -> Mapping[str, int | float | str]:

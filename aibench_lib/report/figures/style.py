@@ -10,10 +10,12 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from aibench_lib.model import LabKind
+from aibench_lib.report.numbers import UNDEFINED
 from aibench_lib.report.results import lab_sentence
 from aibench_lib.report.tables import Table
 
@@ -67,9 +69,10 @@ class Figure:
     name: str
     """Unique in the report; the anchor of the figure."""
     title: str
-    svg: str
-    alt: str
-    """What the figure shows, for a reader who cannot see it."""
+    svg: str = ""
+    """Empty where the table is the figure."""
+    alt: str = ""
+    """What the drawing shows, for a reader who cannot see it."""
     caption: str
     table: Table | None = None
     """What stands beside the figure, where the KPI table does not hold it already."""
@@ -110,25 +113,48 @@ def legend(canvas: Canvas, axes: Axes, title: str) -> None:
     canvas.legend(handles, labels, title=title, loc="outside upper left", ncols=len(labels), alignment="left")
 
 
-def thousands(axes: Axes) -> None:
-    """Separate the thousands on the x axis."""
-    axes.xaxis.set_major_formatter("{x:,.10g}")
+def thousands(axis: Axis) -> None:
+    """Separate the thousands on an axis."""
+    axis.set_major_formatter("{x:,.10g}")
 
 
-def ticks(axes: Axes, values: list[float], scale: str) -> str:
+def name_unit(name: str, unit: str) -> str:
+    """Return an axis' label: ``pause_duration [us]``, or the name alone where there is no unit."""
+    return f"{name} [{unit}]" if unit not in ("", "1") else name
+
+
+def undefined(axes: Axes) -> None:
+    """Say on axes that have nothing to show that the data do not define it."""
+    axes.text(0.5, 0.5, UNDEFINED, transform=axes.transAxes, ha="center", va="center", color=_MUTED)
+
+
+def mark_time(axes: Axes, time: float, text: str, height: float) -> None:
+    """Mark a moment on the x axis by a dashed line that ends at ``height`` (a fraction of the axes') with ``text``.
+
+    The line goes no higher, so that it cannot cross the text of another moment.
+    """
+    axes.axvline(time, ymax=height, color=_INK, linestyle=(0, (5, 3)), linewidth=1)
+    note = axes.annotate(
+        text, (time, height), xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points"
+    )
+    note.set(fontsize=8, va="top", color=_INK)
+
+
+def ticks(axes: Axes, values: list[float], scale: str, divisor: float = 1) -> str:
     """Give the x axis exactly ``values`` as ticks, even where all are powers of two; return its scale in words.
 
     Args:
         axes: What to change.
         values: All x values, ascending.
         scale: ``linear`` or ``log``, for values that are not powers of two.
+        divisor: What the ticks' texts count, in the unit of ``values``.
     """
     doubling = all(value > 0 and math.log2(value).is_integer() for value in values)
     if doubling:
         axes.set_xscale("log", base=2)
     elif scale == "log":
         axes.set_xscale("log")
-    axes.set_xticks(values, [f"{value:,g}" for value in values])
+    axes.set_xticks(values, [f"{value / divisor:,g}" for value in values])
     axes.minorticks_off()
     axes.grid(visible=False, axis="x")
     return "logarithmic to base 2" if doubling else "logarithmic" if scale == "log" else "linear"
