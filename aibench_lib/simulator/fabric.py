@@ -110,16 +110,23 @@ class Fabric:
         """
         number = self._switch_queue(port, priority, "a host's NIC sends no PAUSE; set PFC")
         queue = self._queue_rows[number]
-        before = queue[[kernel.PFC, kernel.HEADROOM]]
+        parts = [kernel.PFC, kernel.HEADROOM, kernel.GROUP_RESERVED]
+        before = queue[parts]
         queue[kernel.PFC] = kernel.PFC_OFF
         if pfc is not None:
             queue[kernel.PFC] = kernel.PFC_DYNAMIC if pfc.xoff_bytes is None else kernel.PFC_STATIC
             queue[kernel.HEADROOM] = self.headroom_bytes(port) if pfc.headroom_bytes is None else pfc.headroom_bytes
+            queue[kernel.GROUP_RESERVED] = (
+                self._parameters.reserved_bytes if pfc.reserved_bytes is None else pfc.reserved_bytes
+            )
         try:
             self._share_out(port.node)
         except SpecError:
-            queue[[kernel.PFC, kernel.HEADROOM]] = before
+            queue[parts] = before
             raise
+        used = int(queue[kernel.GROUP_USED])  # by packets that are here already
+        then, now = (max(0, used - int(reserved)) for reserved in (before[-1], queue[kernel.GROUP_RESERVED]))
+        self._node_rows[self._switches.index(port.node), kernel.POOL_USED] += now - then
         if pfc is not None:
             queue[kernel.PFC_LIMIT] = _share(pfc.alpha) if pfc.xoff_bytes is None else pfc.xoff_bytes
             queue[kernel.XON_OFFSET] = pfc.xon_offset_bytes
@@ -144,7 +151,7 @@ class Fabric:
         node = self._switches.index(switch)
         mine = np.repeat(self._port_rows[:, kernel.NODE] == node, PRIORITIES)
         groups = self._queue_rows[mine & (self._queue_rows[:, kernel.PFC] != kernel.PFC_OFF)]
-        aside = len(groups) * self._parameters.reserved_bytes + int(groups[:, kernel.HEADROOM].sum())
+        aside = int(groups[:, [kernel.GROUP_RESERVED, kernel.HEADROOM]].sum())
         if aside > self._parameters.buffer_bytes:
             raise SpecError(
                 f"{switch}: PFC needs {aside} B for reserved parts and headroom, its buffer_bytes is "

@@ -85,7 +85,6 @@ FAST_STEPS = 13
 CLAMP = 14
 CLAMP_AFTER_TIMER = 15
 NIC_LIMIT = 16  # depth of a NIC queue above which its QPs are parked
-RESERVED = 17  # of the buffer, for each priority group with PFC
 PAUSE_RESPONSE = 18
 HOP_LIMIT = 19
 HEAP_MARGIN = 20  # events one event may schedule
@@ -208,6 +207,7 @@ TRIPPED = 43
 LOOK_PENDING = 44
 WATCHED_SINCE = 45
 TRIPS = 46
+GROUP_RESERVED = 47  # bytes of the buffer that are the priority group's own
 QUEUE_COLUMNS = 48
 PFC_OFF = 0
 PFC_STATIC = 1
@@ -570,18 +570,18 @@ def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints
 
 
 @_inlined
-def _over_reserve(settings: Ints, used: int) -> int:
+def _over_reserve(queues: Ints, group: int, used: int) -> int:
     """Return what a priority group takes of the shared pool when it uses so many bytes."""
-    over: int = max(0, used - settings[RESERVED])
+    over: int = max(0, used - queues[group, GROUP_RESERVED])
     return over
 
 
 @_inlined
-def _within_limit(settings: Ints, queues: Ints, group: int, free: int, used: int) -> bool:
+def _within_limit(queues: Ints, group: int, free: int, used: int) -> bool:
     """Return whether a priority group that uses so many bytes is not above its XOFF threshold."""
     if queues[group, PFC] == PFC_STATIC:
         return bool(used <= queues[group, PFC_LIMIT])
-    return bool(_over_reserve(settings, used) <= (free * queues[group, PFC_LIMIT]) >> SHARE_BITS)
+    return bool(_over_reserve(queues, group, used) <= (free * queues[group, PFC_LIMIT]) >> SHARE_BITS)
 
 
 @_compiled(inline=False)
@@ -604,9 +604,9 @@ def _admit(
     """
     size = packets[packet, SIZE]
     used = queues[group, GROUP_USED] + size
-    taken = _over_reserve(settings, used) - _over_reserve(settings, queues[group, GROUP_USED])
+    taken = _over_reserve(queues, group, used) - _over_reserve(queues, group, queues[group, GROUP_USED])
     free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
-    if taken <= free and _within_limit(settings, queues, group, free, used):
+    if taken <= free and _within_limit(queues, group, free, used):
         queues[group, GROUP_USED] = used
         nodes[node, POOL_USED] += taken
     else:
@@ -640,10 +640,10 @@ def _release(
     before = queues[group, GROUP_USED]
     used = before - (size - above)
     queues[group, GROUP_USED] = used
-    nodes[node, POOL_USED] -= _over_reserve(settings, before) - _over_reserve(settings, used)
+    nodes[node, POOL_USED] -= _over_reserve(queues, group, before) - _over_reserve(queues, group, used)
     if queues[group, XOFF_SINCE] != NONE and queues[group, GROUP_HEADROOM] == 0:
         free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
-        low = used == 0 or _within_limit(settings, queues, group, free, used + queues[group, XON_OFFSET])
+        low = used == 0 or _within_limit(queues, group, free, used + queues[group, XON_OFFSET])
         if low:
             say_pause(clock, settings, heap, ports, queues, group, RESUME)
 

@@ -187,13 +187,15 @@ class Pfc:
     """Buffer for what still comes after XOFF [B]; None computes it from the link: twice the propagation delay, the
     response time and the frame at line rate, and three full packets, which are the one that calls for XOFF, the one the
     frame waits for, and the one under way at the other end."""
+    reserved_bytes: int | None = None
+    """Buffer that only this priority at this port may use [B]; None: :attr:`Parameters.reserved_bytes`."""
 
     def __post_init__(self) -> None:
         if (self.xoff_bytes is None) == (self.alpha is None):
             raise ValueError("pfc: give one of xoff_bytes and alpha")
         if self.alpha is not None and not 0 < self.alpha <= MOST_ALPHA:
             raise ValueError(f"alpha: {self.alpha} is not in (0, {MOST_ALPHA}]")
-        given = ("xon_offset_bytes", "xoff_bytes", "headroom_bytes")
+        given = ("xon_offset_bytes", "xoff_bytes", "headroom_bytes", "reserved_bytes")
         _require_at_least(self, 0, tuple(name for name in given if getattr(self, name) is not None))
 
 
