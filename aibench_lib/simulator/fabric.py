@@ -11,7 +11,6 @@ from aibench_lib.simulator.layout import (
     BALANCING_CODES,
     HEAP_LEAD,
     MOST_EVENTS,
-    Ints,
     gains_row,
     node_rows,
     port_rows,
@@ -131,10 +130,7 @@ class Fabric:
             queue[kernel.PFC_LIMIT] = _share(pfc.alpha) if pfc.xoff_bytes is None else pfc.xoff_bytes
             queue[kernel.XON_OFFSET] = pfc.xon_offset_bytes
         elif queue[kernel.XOFF_SINCE] != kernel.NONE:
-            self._room_for_events(1)
-            kernel.say_pause(
-                self._clock, self._settings, self._heap, self._port_rows, self._queue_rows, number, kernel.RESUME
-            )
+            self._say_pause(number, kernel.RESUME)
         self._obey(number, pfc is not None)
 
     def headroom_bytes(self, port: Port) -> int:
@@ -145,6 +141,11 @@ class Fabric:
         on_the_way = -(-silent_ns * PS_PER_NS * int(row[kernel.LINE_RATE]) // (BITS_PER_BYTE * PS_PER_SECOND))
         packet = parameters.mtu_bytes + parameters.header_bytes
         return on_the_way + kernel.PAUSE_BYTES + PACKETS_ABOVE_XOFF * packet
+
+    def _say_pause(self, number: int, kind: int) -> None:
+        """Let the port of a priority group send XOFF (``PAUSE``) or XON (``RESUME``)."""
+        self._room_for_events(1)
+        kernel.say_pause(self._clock, self._settings, self._heap, self._port_rows, self._queue_rows, number, kind)
 
     def _share_out(self, switch: str) -> None:
         """Divide a switch's buffer anew into what is reserved, headroom, and the shared pool."""
@@ -283,8 +284,3 @@ class Fabric:
 def _share(alpha: float | None) -> int:
     """Return a share of the free pool as the kernel counts it; at least the smallest there is."""
     return max(1, round((alpha or 0) * (1 << kernel.SHARE_BITS)))
-
-
-def rows_of(port: int) -> Ints:
-    """Return the numbers of a port's queues."""
-    return np.arange(port * PRIORITIES, (port + 1) * PRIORITIES)

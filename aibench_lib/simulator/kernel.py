@@ -65,7 +65,8 @@ HOPS = 8  # transmissions of a packet onto a wire
 SAMPLE_AT = 9
 SAMPLE_EVERY = 10
 SAMPLES = 11
-CLOCK_COLUMNS = 12
+UNTIL_IDLE = 12
+CLOCK_COLUMNS = 16
 
 # settings
 MTU = 0
@@ -1400,7 +1401,9 @@ def advance(  # noqa: C901 - one loop, see its docstring
     series: Ints,
     flowlets: Ints,
 ) -> int:
-    """Handle every event up to ``until`` [ps]; with ``NEVER``, until all flows are complete and no packet is left.
+    """Handle every event up to ``until`` [ps].
+
+    If so told by the clock's ``UNTIL_IDLE``, return before, once all flows are complete and no packet is left.
 
     One loop, longer than a function should be: the state's arrays stay in registers across its branches.
 
@@ -1411,10 +1414,12 @@ def advance(  # noqa: C901 - one loop, see its docstring
     margin = settings[HEAP_MARGIN]
     while True:
         _drop_root(heap, clock)
-        if until == NEVER and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
+        if clock[UNTIL_IDLE] and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
             return REACHED
         due = heap[0, TIME] if clock[HEAP_SIZE] > 0 else NEVER
-        if due > until:
+        if due > until or due == NEVER:
+            if until == NEVER:
+                return REACHED  # nothing is left that could happen
             if not _sample(clock, ports, queues, nodes, series_queues, series, until):
                 return NEEDS_SERIES
             clock[NOW] = until
