@@ -40,10 +40,12 @@ EP_FIRST_QP = 101
 """Queue pairs from here on carry dispatches, those below KV cache transfers."""
 
 _KV_WORKERS = 8
-_KV_QPS = 2
+_KV_QPS = 4
 """Queue pairs of a KV worker."""
 _EP_LOCAL = 4
 """EP ranks under the shared leaf; as many are under other leaves."""
+_EP_QPS = 4
+"""Queue pairs of a rank to each other rank, used in turn: so that a hash by flow spreads their load over the links."""
 
 
 def usual_fabric(_: Point, fabric: Fabric) -> tuple[Change, ...]:
@@ -151,10 +153,10 @@ def _dispatches(site: Site, begin_ns: int, end_ns: int, rate: float, rng: np.ran
     )
     turn_ns = len(local) * len(remote) * size / rate / (len(ranks) - 1)
     for turn in range(int((end_ns - begin_ns) / turn_ns)):
-        step = 1 + turn % (len(ranks) - 1)
+        dispatch, step = divmod(turn, len(ranks) - 1)
         for place, host in enumerate(ranks):
-            peer = ranks[(place + step) % len(ranks)]
-            qp = EP_FIRST_QP + (place + step) % len(ranks)
+            peer = ranks[(place + 1 + step) % len(ranks)]
+            qp = EP_FIRST_QP + _EP_QPS * ((place + 1 + step) % len(ranks)) + dispatch % _EP_QPS
             yield host, Transfer(peer=peer, qp=qp, size_bytes=size, offset_ns=begin_ns + round(turn * turn_ns))
 
 

@@ -98,11 +98,11 @@ def level(key: str, value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time [s] in the largest unit of which it is at least one: ``100 us``, ``10 ms``, ``300 s``."""
+    """Return a time [s] in the largest unit of which it is at least one, to three decimals: ``100 us``, ``10 ms``."""
     for unit_seconds, name in ((1.0, "s"), (1e-3, "ms")):
         if seconds >= unit_seconds or seconds == 0:
-            return f"{seconds / unit_seconds:,.10g} {name}"
-    return f"{seconds * 1e6:,.10g} us"
+            return f"{round(seconds / unit_seconds, 3):,.10g} {name}"
+    return f"{round(seconds * 1e6, 3):,.10g} us"
 
 
 def size(size_bytes: float) -> str:

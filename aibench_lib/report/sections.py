@@ -1,6 +1,7 @@
 """The tables of a report beside the KPIs: system, workload, what deviated, what was discarded, where it comes from."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from aibench_lib.catalogue import kpi
@@ -107,7 +108,11 @@ def raw_data(results: Results) -> tuple[tuple[str, str], ...]:
 
     Draft: Section 14, Table 9 (Raw Data Appendix).
     """
-    return tuple((name, text) for name, text in _RAW_DATA if (results.path / name).exists())
+    return tuple((name, text) for name, text in _RAW_DATA if _holds_data(results.path / name))
+
+
+def _holds_data(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
 def _change(change: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

@@ -5,6 +5,7 @@ What is compiled is imported at first use, so that reading :class:`Parameters` d
 
 from typing import TYPE_CHECKING
 
+from aibench_lib.simulator.faults import Detour, Fault, LinkDown, LossyLink, PauseStorm, SwitchReload
 from aibench_lib.simulator.load_balancing import LoadBalancing
 from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters, Pfc, PfcWatchdog
 from aibench_lib.simulator.window_control import UetNsccLike
@@ -16,13 +17,19 @@ __all__ = [
     "PRESETS",
     "PRIORITIES",
     "Dcqcn",
+    "Detour",
     "Ecn",
+    "Fault",
+    "LinkDown",
     "LoadBalancing",
+    "LossyLink",
     "Parameters",
+    "PauseStorm",
     "Pfc",
     "PfcWatchdog",
     "SeriesPort",
     "Simulation",
+    "SwitchReload",
     "UetNsccLike",
     "warm_up",
 ]

@@ -11,7 +11,6 @@ from aibench_lib.simulator.layout import (
     BALANCING_CODES,
     HEAP_LEAD,
     MOST_EVENTS,
-    Ints,
     gains_row,
     node_rows,
     port_rows,
@@ -110,24 +109,28 @@ class Fabric:
         """
         number = self._switch_queue(port, priority, "a host's NIC sends no PAUSE; set PFC")
         queue = self._queue_rows[number]
-        before = queue[[kernel.PFC, kernel.HEADROOM]]
+        parts = [kernel.PFC, kernel.HEADROOM, kernel.GROUP_RESERVED]
+        before = queue[parts]
         queue[kernel.PFC] = kernel.PFC_OFF
         if pfc is not None:
             queue[kernel.PFC] = kernel.PFC_DYNAMIC if pfc.xoff_bytes is None else kernel.PFC_STATIC
             queue[kernel.HEADROOM] = self.headroom_bytes(port) if pfc.headroom_bytes is None else pfc.headroom_bytes
+            queue[kernel.GROUP_RESERVED] = (
+                self._parameters.reserved_bytes if pfc.reserved_bytes is None else pfc.reserved_bytes
+            )
         try:
             self._share_out(port.node)
         except SpecError:
-            queue[[kernel.PFC, kernel.HEADROOM]] = before
+            queue[parts] = before
             raise
+        used = int(queue[kernel.GROUP_USED])  # by packets that are here already
+        then, now = (max(0, used - int(reserved)) for reserved in (before[-1], queue[kernel.GROUP_RESERVED]))
+        self._node_rows[self._switches.index(port.node), kernel.POOL_USED] += now - then
         if pfc is not None:
             queue[kernel.PFC_LIMIT] = _share(pfc.alpha) if pfc.xoff_bytes is None else pfc.xoff_bytes
             queue[kernel.XON_OFFSET] = pfc.xon_offset_bytes
         elif queue[kernel.XOFF_SINCE] != kernel.NONE:
-            self._room_for_events(1)
-            kernel.say_pause(
-                self._clock, self._settings, self._heap, self._port_rows, self._queue_rows, number, kernel.RESUME
-            )
+            self._say_pause(number, kernel.RESUME)
         self._obey(number, pfc is not None)
 
     def headroom_bytes(self, port: Port) -> int:
@@ -139,12 +142,17 @@ class Fabric:
         packet = parameters.mtu_bytes + parameters.header_bytes
         return on_the_way + kernel.PAUSE_BYTES + PACKETS_ABOVE_XOFF * packet
 
+    def _say_pause(self, number: int, kind: int) -> None:
+        """Let the port of a priority group send XOFF (``PAUSE``) or XON (``RESUME``)."""
+        self._room_for_events(1)
+        kernel.say_pause(self._clock, self._settings, self._heap, self._port_rows, self._queue_rows, number, kind)
+
     def _share_out(self, switch: str) -> None:
         """Divide a switch's buffer anew into what is reserved, headroom, and the shared pool."""
         node = self._switches.index(switch)
         mine = np.repeat(self._port_rows[:, kernel.NODE] == node, PRIORITIES)
         groups = self._queue_rows[mine & (self._queue_rows[:, kernel.PFC] != kernel.PFC_OFF)]
-        aside = len(groups) * self._parameters.reserved_bytes + int(groups[:, kernel.HEADROOM].sum())
+        aside = int(groups[:, [kernel.GROUP_RESERVED, kernel.HEADROOM]].sum())
         if aside > self._parameters.buffer_bytes:
             raise SpecError(
                 f"{switch}: PFC needs {aside} B for reserved parts and headroom, its buffer_bytes is "
@@ -276,8 +284,3 @@ class Fabric:
 def _share(alpha: float | None) -> int:
     """Return a share of the free pool as the kernel counts it; at least the smallest there is."""
     return max(1, round((alpha or 0) * (1 << kernel.SHARE_BITS)))
-
-
-def rows_of(port: int) -> Ints:
-    """Return the numbers of a port's queues."""
-    return np.arange(port * PRIORITIES, (port + 1) * PRIORITIES)

@@ -68,7 +68,8 @@ HOPS = 8  # transmissions of a packet onto a wire
 SAMPLE_AT = 9
 SAMPLE_EVERY = 10
 SAMPLES = 11
-CLOCK_COLUMNS = 12
+UNTIL_IDLE = 12
+CLOCK_COLUMNS = 16
 
 # settings
 MTU = 0
@@ -88,7 +89,6 @@ FAST_STEPS = 13
 CLAMP = 14
 CLAMP_AFTER_TIMER = 15
 NIC_LIMIT = 16  # depth of a NIC queue above which its QPs are parked
-RESERVED = 17  # of the buffer, for each priority group with PFC
 PAUSE_RESPONSE = 18
 HOP_LIMIT = 19
 HEAP_MARGIN = 20  # events one event may schedule
@@ -227,6 +227,7 @@ TRIPPED = 43
 LOOK_PENDING = 44
 WATCHED_SINCE = 45
 TRIPS = 46
+GROUP_RESERVED = 47  # bytes of the buffer that are the priority group's own
 QUEUE_COLUMNS = 48
 PFC_OFF = 0
 PFC_STATIC = 1
@@ -599,18 +600,18 @@ def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints
 
 
 @_inlined
-def _over_reserve(settings: Ints, used: int) -> int:
+def _over_reserve(queues: Ints, group: int, used: int) -> int:
     """Return what a priority group takes of the shared pool when it uses so many bytes."""
-    over: int = max(0, used - settings[RESERVED])
+    over: int = max(0, used - queues[group, GROUP_RESERVED])
     return over
 
 
 @_inlined
-def _within_limit(settings: Ints, queues: Ints, group: int, free: int, used: int) -> bool:
+def _within_limit(queues: Ints, group: int, free: int, used: int) -> bool:
     """Return whether a priority group that uses so many bytes is not above its XOFF threshold."""
     if queues[group, PFC] == PFC_STATIC:
         return bool(used <= queues[group, PFC_LIMIT])
-    return bool(_over_reserve(settings, used) <= (free * queues[group, PFC_LIMIT]) >> SHARE_BITS)
+    return bool(_over_reserve(queues, group, used) <= (free * queues[group, PFC_LIMIT]) >> SHARE_BITS)
 
 
 @_compiled(inline=False)
@@ -633,9 +634,9 @@ def _admit(
     """
     size = packets[packet, SIZE]
     used = queues[group, GROUP_USED] + size
-    taken = _over_reserve(settings, used) - _over_reserve(settings, queues[group, GROUP_USED])
+    taken = _over_reserve(queues, group, used) - _over_reserve(queues, group, queues[group, GROUP_USED])
     free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
-    if taken <= free and _within_limit(settings, queues, group, free, used):
+    if taken <= free and _within_limit(queues, group, free, used):
         queues[group, GROUP_USED] = used
         nodes[node, POOL_USED] += taken
     else:
@@ -669,10 +670,10 @@ def _release(
     before = queues[group, GROUP_USED]
     used = before - (size - above)
     queues[group, GROUP_USED] = used
-    nodes[node, POOL_USED] -= _over_reserve(settings, before) - _over_reserve(settings, used)
+    nodes[node, POOL_USED] -= _over_reserve(queues, group, before) - _over_reserve(queues, group, used)
     if queues[group, XOFF_SINCE] != NONE and queues[group, GROUP_HEADROOM] == 0:
         free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
-        low = used == 0 or _within_limit(settings, queues, group, free, used + queues[group, XON_OFFSET])
+        low = used == 0 or _within_limit(queues, group, free, used + queues[group, XON_OFFSET])
         if low:
             say_pause(clock, settings, heap, ports, queues, group, RESUME)
 
@@ -1649,7 +1650,9 @@ def advance(  # noqa: C901 - one loop, see its docstring
     sent: Ints,
     arrived: Bytes,
 ) -> int:
-    """Handle every event up to ``until`` [ps]; with ``NEVER``, until all flows are complete and no packet is left.
+    """Handle every event up to ``until`` [ps].
+
+    If so told by the clock's ``UNTIL_IDLE``, return before, once all flows are complete and no packet is left.
 
     One loop, longer than a function should be: the state's arrays stay in registers across its branches.
 
@@ -1660,10 +1663,12 @@ def advance(  # noqa: C901 - one loop, see its docstring
     margin = settings[HEAP_MARGIN]
     while True:
         _drop_root(heap, clock)
-        if until == NEVER and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
+        if clock[UNTIL_IDLE] and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
             return REACHED
         due = heap[0, TIME] if clock[HEAP_SIZE] > 0 else NEVER
-        if due > until:
+        if due > until or due == NEVER:
+            if until == NEVER:
+                return REACHED  # nothing is left that could happen
             if not _sample(clock, ports, queues, nodes, series_queues, series, until):
                 return NEEDS_SERIES
             clock[NOW] = until

@@ -60,7 +60,6 @@ def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
     row[kernel.TIMEOUT_AFTER] = parameters.retransmit_timeout_ns * PS_PER_NS
     row[kernel.NACK_GAP] = parameters.nack_gap_ns * PS_PER_NS
     row[kernel.NIC_LIMIT] = NIC_QUEUE_PACKETS * (parameters.mtu_bytes + parameters.header_bytes)
-    row[kernel.RESERVED] = parameters.reserved_bytes
     row[kernel.PAUSE_RESPONSE] = parameters.pause_response_ns * PS_PER_NS
     row[kernel.HOP_LIMIT] = parameters.hop_limit
     control = parameters.congestion_control

@@ -189,13 +189,15 @@ class Pfc:
     """Buffer for what still comes after XOFF [B]; None computes it from the link: twice the propagation delay, the
     response time and the frame at line rate, and three full packets, which are the one that calls for XOFF, the one the
     frame waits for, and the one under way at the other end."""
+    reserved_bytes: int | None = None
+    """Buffer that only this priority at this port may use [B]; None: :attr:`Parameters.reserved_bytes`."""
 
     def __post_init__(self) -> None:
         if (self.xoff_bytes is None) == (self.alpha is None):
             raise ValueError("pfc: give one of xoff_bytes and alpha")
         if self.alpha is not None and not 0 < self.alpha <= MOST_ALPHA:
             raise ValueError(f"alpha: {self.alpha} is not in (0, {MOST_ALPHA}]")
-        given = ("xon_offset_bytes", "xoff_bytes", "headroom_bytes")
+        given = ("xon_offset_bytes", "xoff_bytes", "headroom_bytes", "reserved_bytes")
         _require_at_least(self, 0, tuple(name for name in given if getattr(self, name) is not None))
 
 
@@ -244,6 +246,11 @@ class Parameters:
     pause_quanta: int = 65_535
     """Time a PAUSE frame holds without another, in units of 512 bit times; the most a frame can say. A sender renews a
     pause after half of it."""
+    link_detection_ns: int = 10_000_000
+    """Time until both ends of a link know that it is down, or up again [ns]; IEEE 802.3 link fault signalling takes
+    less, a routing protocol's liveness check (BFD at 3 x 3.3 ms) about this."""
+    convergence_ns: int = 100_000_000
+    """Time from there until every route follows [ns]; an assumption, the order of BGP in a Clos fabric."""
     hop_limit: int = 64
     """Switches a packet may meet: the next one drops it; the usual initial TTL of IPv4."""
     mark_at: str = "dequeue"
@@ -272,9 +279,9 @@ class Parameters:
     def __post_init__(self) -> None:
         _require_at_least(self, 1, ("mtu_bytes", "ack_bytes", "buffer_bytes", "retransmit_timeout_ns", "nack_gap_ns"))
         _require_at_least(self, 1, ("pause_quanta", "hop_limit"))
-        _require_at_least(self, 0, ("reserved_bytes", "pause_response_ns"))
         _require_at_least(self, 0, ("header_bytes", "propagation_ns", "control_priority", "reordering_ns"))
         _require_at_least(self, 2, ("window_packets",))
+        _require_at_least(self, 0, ("reserved_bytes", "pause_response_ns", "link_detection_ns", "convergence_ns"))
         if self.control_priority >= PRIORITIES:
             raise ValueError(f"control_priority: {self.control_priority} is not a priority; 0 to {PRIORITIES - 1} are")
         _require_one_of("forwarding", self.forwarding, ("store-and-forward", "cut-through"))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
 from aibench_lib.simulator import kernel
-from aibench_lib.simulator.fabric import Fabric
+from aibench_lib.simulator.injection import FaultyFabric
 from aibench_lib.simulator.layout import random_bits, require_index, unloaded_ps, window_places, with_room
 from aibench_lib.simulator.parameters import PRIORITIES, Parameters
 from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, SAMPLE, fill_counters, named_counters
@@ -24,7 +24,7 @@ class SeriesPort(NamedTuple):
     priority: int
 
 
-class Simulation(Fabric):
+class Simulation(FaultyFabric):
     """A fabric from the start of one trial on; deterministic for a seed.
 
     Time counts integer picoseconds from 0. Flows are started ahead of time, :meth:`advance` lets time pass, and
@@ -134,8 +134,8 @@ class Simulation(Fabric):
         number = len(self._qps)
         require_index("queue pairs", number + 1)
         sender, receiver = self._hosts[source], self._hosts[destination]
-        there = self._routes.sets[len(self._switches) + sender, receiver]
-        back = self._routes.sets[len(self._switches) + receiver, sender]
+        there = self._intact.sets[len(self._switches) + sender, receiver]
+        back = self._intact.sets[len(self._switches) + receiver, sender]
         if not there or not back:
             raise SpecError(f"flow {source} -> {destination}: the topology has no path between them")
         self._senders = with_room(self._senders, number + 1)
@@ -185,12 +185,24 @@ class Simulation(Fabric):
     def advance(self, until_ps: int | None = None) -> None:
         """Let time pass to ``until_ps``, or, if None, until the simulation is idle; releases the GIL.
 
+        Give a time where a flow may never complete: its sender would try for ever.
+
         Raises:
             SpecError: ``until_ps`` is in the past.
         """
         if until_ps is not None and until_ps < self.now_ps:
             raise SpecError(f"advance: until_ps {until_ps} is before now, {self.now_ps}")
         until = kernel.NEVER if until_ps is None else until_ps
+        self._clock[kernel.UNTIL_IDLE] = until_ps is None
+        while self._agenda and self._next_action_ps() <= until:
+            self._run_to(self._next_action_ps())
+            if until_ps is None and self.idle:
+                return
+            self._act()
+        self._run_to(until)
+
+    def _run_to(self, until: int) -> None:
+        """Handle the events up to a time, with room for what they need."""
         while reason := self._run(until):
             if reason == kernel.NEEDS_PACKETS:
                 self._add_packets()

@@ -53,6 +53,18 @@ def test_the_buffer_fills_to_the_dynamic_thresholds_and_what_is_on_the_way(sende
     assert not simulation.counters()["dropped_packets"].any()
 
 
+def test_a_group_may_have_a_reserve_of_its_own_to_which_its_share_of_the_free_pool_comes() -> None:
+    pfc = Pfc(alpha=1 / 128, headroom_bytes=150_000, reserved_bytes=300_000)
+    simulation = lossless_incast(2, pfc)
+    port = row(simulation, Port("leaf", "to-s1"))
+    while not port["pause_tx_frames"]:
+        simulation.advance(simulation.now_ps + PACKET_PS)
+        port = row(simulation, Port("leaf", "to-s1"))
+    pool = BUFFER_BYTES - 3 * (300_000 + 150_000)
+    share = pool / (128 + 2)
+    assert port["ingress_bytes"] == pytest.approx(300_000 + share, abs=2 * PACKET_BYTES)
+
+
 def held_up(headroom_bytes: int | None) -> Simulation:
     """s1's lossless packets find no way out, and s1 is sent full packets that its PAUSE frames must wait for."""
     simulation = Simulation(star(3), Parameters(dcqcn="off", buffer_bytes=BUFFER_BYTES), seed=1)
