@@ -64,20 +64,26 @@ class GnmiSwitch:
 
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the configuration has them."""
-        options = self._target.options
         found: dict[str, Any] = dict(setting.facts.read_back.fixed)
         for place, leaves in setting.facts.read_back.paths.items():
-            for name, leaf in leaves.items():
-                if name not in setting.requested:
-                    continue
-                path = f"{place}/{leaf}"
-                if INTERFACE in place:
-                    found[name] = self._leaves(path, "interface", options["interfaces"])
-                elif PREFIX in place:
-                    found[name] = self._leaves(path, "prefix", setting.prefixes)
-                else:
-                    found[name] = setting.understood(name, self._leaf(path, options))
+            asked = {name: leaf for name, leaf in leaves.items() if name in setting.requested}
+            if not asked:
+                continue
+            if INTERFACE in place:
+                found |= self._of_each(place, asked, "interface", self._target.options["interfaces"])
+            elif PREFIX in place:
+                found |= self._of_each(place, asked, "prefix", setting.prefixes)
+            else:
+                tree = self._get(place.format(**self._target.options))
+                found |= {name: setting.understood(name, _leaf(tree, leaf)) for name, leaf in asked.items()}
         return found
+
+    def _of_each(
+        self, place: str, leaves: Mapping[str, str], placeholder: str, keys: Iterable[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Return the leaves below a place with a placeholder, each a mapping key -> value."""
+        trees = {key: self._get(place.format(**self._target.options, **{placeholder: key})) for key in keys}
+        return {name: {key: _leaf(tree, leaf) for key, tree in trees.items()} for name, leaf in leaves.items()}
 
     def apply(self, rendered: str) -> None:
         """Send the rendered updates in one Set."""
@@ -121,14 +127,6 @@ class GnmiSwitch:
                 f"unreachable at {self._place} over gNMI with TLS: {error.strerror or error}; check ansible_host, "
                 "switch.gnmi_port and the management network",
             ) from error
-
-    def _leaves(self, path: str, placeholder: str, keys: Iterable[str]) -> dict[str, Any]:
-        return {key: self._leaf(path, {**self._target.options, placeholder: key}) for key in keys}
-
-    def _leaf(self, path: str, known: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a leaf's value
-        """Return a leaf's value; JSON_IETF writes 64-bit numbers as strings."""
-        value = self._get(path.format(**known))
-        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
         """Return the configuration at ``path``, or None if there is none."""
@@ -186,6 +184,14 @@ def _value(value: Any) -> Any:  # noqa: ANN401 - a message without types
     kind = value.WhichOneof("value")
     content = getattr(value, kind)
     return json.loads(content) if kind in ("json_val", "json_ietf_val") else content
+
+
+def _leaf(tree: Any, path: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Return the value at a path below a tree, or None; the names in the tree may have their YANG module in front."""
+    for name in path.split("/"):
+        members = tree.items() if isinstance(tree, dict) else ()
+        tree = next((member for key, member in members if key.rpartition(":")[2] == name), None)
+    return int(tree) if isinstance(tree, str) and tree.isdecimal() else tree  # JSON_IETF writes 64 bits as a string
 
 
 def _ordered(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from aibench_lib.errors import LabError, SpecError
+from aibench_lib.switch.gnmi import _leaf
 from aibench_lib.switch.session import connect
 from aibench_lib.switch.target import Target
 
@@ -124,3 +125,11 @@ def test_a_server_that_does_not_speak_gnmi_refuses_the_first_call(certificate, s
     assert "leaf1: refused Capabilities: Method not found" in complaint_of(
         target("nokia_srlinux", gnmi_port=serve(key, chain), ca=ca)
     )
+
+
+def test_a_leaf_is_found_below_names_with_a_yang_module_in_front():
+    tree = {"srl_nokia-qos:pfc": {"pfc-enable": True, "srl_nokia-qos:index": "3"}}
+    assert _leaf(tree, "pfc/pfc-enable") is True
+    assert _leaf(tree, "pfc/index") == 3
+    assert _leaf(tree, "input/pfc-buffer-allocation-profile") is None
+    assert _leaf(None, "pfc") is None
