@@ -24,9 +24,8 @@ PLAY = """
           ansible.builtin.include_role:
             name: switch_setting
           vars:
-            switch_setting_feature: ecn
-            switch_setting_values:
-              ecn_threshold_bytes: "{{ threshold }}"
+            switch_setting_feature: "{{ feature | default('ecn') }}"
+            switch_setting_values: "{{ asked | default({'ecn_threshold_bytes': threshold | default(0)}) }}"
             switch_setting_run_dir: "{{ run_dir | default('') }}"
       always:
         - name: Restore
@@ -105,6 +104,19 @@ def test_switches_are_changed_and_restored(play, run_dir):
             "restore_started",
             "restored",
         ]
+
+
+def test_words_and_lists_reach_the_switches_as_they_are(play, run_dir):
+    watchdog = {"feature": "pfc_watchdog", "asked": {"watchdog": "on", "detection_ms": 200, "recovery_ms": 200}}
+    code, output, writes = play("-e", f"run_dir={run_dir}", **watchdog)
+    assert code == 0, output
+    assert any("priority-flow-control pause watchdog default timeout 0.20" in line for line in writes["leaf1"])
+    route = {"prefix": "10.1.0.2/32", "next_hop": "10.2.0.5", "interface": "Ethernet49"}
+    code, output, writes = play(
+        "-e", f"run_dir={run_dir}", "--limit", "leaf1", feature="routing_detour", asked={"routes": [route]}
+    )
+    assert code == 0, output
+    assert any("ip route 10.1.0.2/32 Ethernet49 10.2.0.5" in line for line in writes["leaf1"])
 
 
 def test_a_failure_is_one_line_and_the_other_switch_is_restored(play, run_dir):
