@@ -143,7 +143,7 @@ DESTINATION = 5
 ARRIVES = 3  # in arrivals: columns 6 and 7
 INGRESS = 8  # the port it came in at; in a host, the NIC
 HOPS_LEFT = 9
-SELECTED = 10  # of an ACK: the packet that caused it, where that was kept
+SELECTED = 10  # of an ACK to a sender that keeps track: the packet that caused it, NONE where that was not kept
 PACKET_COLUMNS = 16
 PRIORITY_MASK = 7  # flags
 MARKED = 8
@@ -1581,7 +1581,8 @@ def _receive_data(
         wanted = True
     if wanted:
         packets[packet, PSN] = expected
-        packets[packet, SELECTED] = selected
+        if settings[TRACKED]:
+            packets[packet, SELECTED] = selected
         packets[packet, SIZE] = settings[ACK_SIZE]
         packets[packet, FLAGS] = reply | settings[CONTROL_PRIORITY]
         packets[packet, DESTINATION] = senders[qp, SOURCE]
