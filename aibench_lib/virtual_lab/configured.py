@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aibench_lib.model import Link, Port, Topology
-from aibench_lib.simulator import Ecn, LoadBalancing, Pfc, PfcWatchdog, Simulation
+from aibench_lib.simulator import Detour, Ecn, LoadBalancing, Pfc, PfcWatchdog, Simulation
 from aibench_lib.topology import host_address
 from aibench_lib.virtual_lab.observed import PRIORITIES
 
@@ -74,6 +74,8 @@ def configure(
         simulation.set_watchdog(port, switch.watchdog(port.interface))
     for name, switch in switches.items():
         simulation.set_load_balancing(name, switch.load_balancing())
+    for switch_name, host, port in detours(topology, links, switches):
+        simulation.inject(Detour(switch_name, host, port), 0, None)
 
 
 def detours(

@@ -170,6 +170,41 @@ def clos():
     return Clos()
 
 
+@pytest.mark.parametrize("uplink", [49, 50])
+def test_a_static_route_decides_the_uplink(clos, uplink):
+    configure(clos.switches["leaf1"], clos.route("b", "leaf1", f"Ethernet{uplink}"))
+    sent, outcome = clos.sent(flow(destination="b"))
+    assert sent.index(max(sent)) == uplink - 49
+    assert min(sent) == 0
+    assert NEVER not in outcome.completed_ns
+
+
+def test_a_detour_by_a_third_leaf_really_goes_there(clos):
+    configure(clos.switches["leaf1"], clos.route("b", "leaf1", "Ethernet49"))
+    next_hop = port_address(clos.topology, clos.switches["spine1"].neighbours["ethernet-1/3"])
+    instance, prefix = "/network-instance[name=default]", f"{host_address(clos.topology, 'b')}/32"
+    clos.switches["spine1"].apply(
+        [], [],
+        [
+            (parse(f"{instance}/next-hop-groups/group[name=g]/nexthop[index=1]"), {"ip-address": next_hop}),
+            (parse(f"{instance}/static-routes/route[prefix={prefix}]"), {"next-hop-group": "g"}),
+        ],
+    )  # fmt: skip
+    detour = clos.switches["leaf3"]
+    other = port_address(clos.topology, detour.neighbours["ethernet-1/50"])
+    detour.apply(
+        [], [],
+        [
+            (parse(f"{instance}/next-hop-groups/group[name=g]/nexthop[index=1]"), {"ip-address": other}),
+            (parse(f"{instance}/static-routes/route[prefix={prefix}]"), {"next-hop-group": "g"}),
+        ],
+    )  # fmt: skip
+    _, outcome = clos.sent(flow(destination="b"))
+    assert NEVER not in outcome.completed_ns
+    row = clos.world.rows.queue("leaf3", "ethernet-1/50", 3)
+    assert clos.world.now.columns["tx_bytes"][row].sum() > 100_000
+
+
 @pytest.mark.parametrize(
     "line",
     [
