@@ -4,6 +4,8 @@ Both follow from a graph of dependencies: its nodes are ports that send, and an 
 the same traffic must leave the next node.  A port that has to pause waits for the ports behind its edges.
 """
 
+import functools
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -79,11 +81,13 @@ def standstills(
     time = np.asarray(time_ns, dtype=np.int64)
     if stopped.shape != (time.size - 1, len(ports)):
         raise TrialError(f"standstill: {stopped.shape} observations of {len(ports)} ports at {time.size} times")
+    # What stands still seldom changes from sample to sample: each set of ports is looked at once.
+    in_circles = functools.cache(lambda among: _in_circles(dependencies, among))
+    rows = [frozenset(itertools.compress(ports, row)) for row in stopped.tolist()]
     found = []
     begin, standing = 0, frozenset[Port]()
-    for row in range(len(stopped) + 1):
-        now = frozenset(np.array(ports, dtype=object)[stopped[row]]) if row < len(stopped) else frozenset()
-        still = _in_circles(dependencies, standing & now)
+    for row, now in enumerate((*rows, frozenset[Port]())):
+        still = in_circles(standing & now)
         if standing and not still:
             if row - begin >= 2 and time[row] - time[begin] >= at_least_ns:
                 found.append(Standstill(begin_ns=int(time[begin]), end_ns=int(time[row]), ports=standing))
@@ -91,7 +95,7 @@ def standstills(
         if standing:
             standing = still
         else:
-            begin, standing = row, _in_circles(dependencies, now)
+            begin, standing = row, in_circles(now)
     return found
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from aibench_lib.errors import TrialError
 
@@ -40,6 +40,27 @@ def stalls(posted_ns: ArrayLike, completed_ns: ArrayLike, end_ns: int, at_least_
     Raises:
         TrialError: A transfer was complete before it was posted.
     """
+    begin, ended, finished = _waits(posted_ns, completed_ns, end_ns)
+    chosen = np.flatnonzero(ended - begin >= max(at_least_ns, 1))
+    return [Stall(begin_ns=int(begin[i]), end_ns=int(ended[i]), recovered=bool(finished[i])) for i in chosen]
+
+
+def longest_stall_ns(posted_ns: ArrayLike, completed_ns: ArrayLike, end_ns: int) -> int:
+    """Return the length of the longest stall of one path, 0 if nothing was posted; arguments as for :func:`stalls`.
+
+    Draft: Section 8.4 (maximum zero-throughput duration).
+
+    Raises:
+        TrialError: A transfer was complete before it was posted.
+    """
+    begin, ended, _ = _waits(posted_ns, completed_ns, end_ns)
+    return int((ended - begin).max(initial=0))
+
+
+def _waits(
+    posted_ns: ArrayLike, completed_ns: ArrayLike, end_ns: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return begin and end of the wait for each completion in order of time, and whether there was one."""
     posted = np.asarray(posted_ns, dtype=np.int64)
     completed = np.asarray(completed_ns, dtype=np.int64)
     finished = completed >= 0
@@ -51,6 +72,4 @@ def stalls(posted_ns: ArrayLike, completed_ns: ArrayLike, end_ns: int, at_least_
     # At any time, what completes later is outstanding from the earliest of their postings on.
     outstanding_since = np.minimum.accumulate(posted[::-1])[::-1]
     before = np.concatenate(([np.iinfo(np.int64).min], ended[:-1]))
-    begin = np.maximum(before, outstanding_since)
-    chosen = np.flatnonzero(ended - begin >= max(at_least_ns, 1))
-    return [Stall(begin_ns=int(begin[i]), end_ns=int(ended[i]), recovered=bool(finished[i])) for i in chosen]
+    return np.maximum(before, outstanding_since), ended, finished

@@ -4,6 +4,7 @@ Nothing here asks the lab itself whether it is stuck: a real one could not tell.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from aibench_lib.catalogue import benchmark
 from aibench_lib.errors import UndefinedKpi
 from aibench_lib.kpi.pause_propagation import Dependencies, Standstill, propagation_depth, standstills
 from aibench_lib.kpi.sampling import held
-from aibench_lib.kpi.stalls import Stall, stalls
+from aibench_lib.kpi.stalls import Stall, longest_stall_ns, stalls
 from aibench_lib.model import Port
 from aibench_lib.procedures.cycle import BufferCycle, cycle_of, dependencies
 from aibench_lib.procedures.procedure import Observation, defined, growth
@@ -24,10 +25,10 @@ STORM_HOPS = 2
 """A storm is PAUSE that reached a port which is not the neighbour of the congestion: it was passed on at least once."""
 _NIC_PAUSE = "rx_prio3_pause"
 _SETTLING_NS = NS_PER_MS
-"""What the circle let go before it stood still may complete for so long."""
+"""What the circle let go before it stood still may complete for so long; a shorter stall is none."""
 
-Path = tuple[str, str]
-"""Sending and receiving host."""
+Hosts = tuple[str, str]
+"""Sending and receiving host of a path."""
 
 
 def measure_storm(seen: Observation) -> dict[str, float | None]:
@@ -39,37 +40,54 @@ def measure_storm(seen: Observation) -> dict[str, float | None]:
         TrialError: Samples contradict each other.
     """
     cycle = cycle_of(seen.fabric)
-    still = _stalls_by_path(seen)
-    waits = dependencies(seen.fabric.topology, cycle.detours, still)
+    paths = _paths(seen)
+    waits = dependencies(seen.fabric.topology, cycle.detours, paths)
     depth = defined(lambda: float(propagation_depth(waits, _paused(seen, waits))))
     try:
-        deadlocks: Sequence[Standstill] | None = _deadlocks(seen, cycle, waits, still)
+        deadlocks: Sequence[Standstill] | None = _deadlocks(seen, cycle, waits, paths)
     except UndefinedKpi:
         deadlocks = None
     return {
         "storm_occurred": None if depth is None else float(depth >= STORM_HOPS),
         "deadlock_occurred": None if deadlocks is None else float(bool(deadlocks)),
         "pause_propagation_depth": depth,
-        "zero_throughput_duration": max(stall.duration_ns for own in still.values() for stall in own) / NS_PER_MS,
-        "recovery_time": _recovery_ms(deadlocks or (), cycle, still),
+        "zero_throughput_duration": max(path.longest_ns for path in paths.values()) / NS_PER_MS,
+        "recovery_time": _recovery_ms(deadlocks or (), cycle, paths),
         "PFC_frame_count": defined(lambda: float(_total(seen, "pause_tx_frames"))),
         "watchdog_trips": defined(lambda: float(_total(seen, "watchdog_trips"))),
     }
 
 
-def _stalls_by_path(seen: Observation) -> dict[Path, list[Stall]]:
-    """Return the times without progress of every path that was used."""
-    frame = pd.DataFrame(
-        {
-            **{name: seen.samples[name].to_pylist() for name in ("host", "peer")},
-            "intended_ns": seen.samples["intended_ns"].to_numpy(),
-            "completed_ns": pc.fill_null(seen.samples["completed_ns"], -1).to_numpy(),
-        }
-    )
-    return {
-        (str(host), str(peer)): stalls(own["intended_ns"], own["completed_ns"], seen.t_end_ns)
-        for (host, peer), own in frame.groupby(["host", "peer"])
-    }
+@dataclass(frozen=True, kw_only=True)
+class _Path:
+    """How transfers went from one host to another."""
+
+    stalls: list[Stall]
+    """Those of ``_SETTLING_NS`` and longer."""
+    longest_ns: int
+    """The longest stall, of any length."""
+    completed_ns: NDArray[np.int64]
+    """When transfers completed; negative where one did not."""
+
+
+def _paths(seen: Observation) -> dict[Hosts, _Path]:
+    """Return how every path fared that was used."""
+    names = pc.binary_join_element_wise(seen.samples["host"], seen.samples["peer"], " ")
+    codes = pc.dictionary_encode(names).combine_chunks()
+    number = codes.indices.to_numpy()
+    posted = seen.samples["intended_ns"].to_numpy()
+    completed = pc.fill_null(seen.samples["completed_ns"], -1).to_numpy()
+    found = {}
+    for at, name in enumerate(codes.dictionary.to_pylist()):
+        source, _, destination = name.partition(" ")
+        mine = number == at
+        of_path = (posted[mine], completed[mine], seen.t_end_ns)
+        found[source, destination] = _Path(
+            stalls=stalls(*of_path, at_least_ns=_SETTLING_NS),
+            longest_ns=longest_stall_ns(*of_path),
+            completed_ns=completed[mine],
+        )
+    return found
 
 
 def _switch_ports(seen: Observation) -> Iterable[Port]:
@@ -114,7 +132,7 @@ def _paused(seen: Observation, waits: Dependencies) -> set[Port]:
 
 
 def _deadlocks(
-    seen: Observation, cycle: BufferCycle, waits: Dependencies, still: Mapping[Path, Sequence[Stall]]
+    seen: Observation, cycle: BufferCycle, waits: Dependencies, paths: Mapping[Hosts, _Path]
 ) -> list[Standstill]:
     """Return when ports stood still in a circle and no path that is detoured through it made progress.
 
@@ -125,8 +143,8 @@ def _deadlocks(
     stopped = np.stack([_stopped(seen, port, times) for port in cycle.ports], axis=1)
     at_least_ns = round(benchmark("8.4").constants["standstill_ms"] * NS_PER_MS)
     found = standstills(waits, cycle.ports, times, stopped, at_least_ns=at_least_ns)
-    detoured = [own for path, own in still.items() if _is_detoured(path, cycle)]
-    return [one for one in found if not any(_progress(own, one) for own in detoured)]
+    detoured = [path.completed_ns for hosts, path in paths.items() if _is_detoured(hosts, cycle)]
+    return [one for one in found if not _progress(np.concatenate(detoured), one)]
 
 
 def _stopped(seen: Observation, port: Port, times: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -143,19 +161,17 @@ def _grown(frame: pd.DataFrame, counter: str, times: NDArray[np.int64]) -> NDArr
     return np.diff(held(known["time_ns"], known[counter], times))
 
 
-def _is_detoured(path: Path, cycle: BufferCycle) -> bool:
-    return path[1] in {detour.destination for detour in cycle.detours}
+def _is_detoured(hosts: Hosts, cycle: BufferCycle) -> bool:
+    return hosts[1] in {detour.destination for detour in cycle.detours}
 
 
-def _progress(own: Sequence[Stall], standstill: Standstill) -> bool:
-    """Return whether a transfer of a path completed during a standstill; each completion ends a stall."""
-    first = standstill.begin_ns + _SETTLING_NS
-    return any(stall.recovered and first < stall.end_ns < standstill.end_ns for stall in own)
+def _progress(completed_ns: NDArray[np.int64], standstill: Standstill) -> bool:
+    """Return whether a transfer completed during a standstill."""
+    after = standstill.begin_ns + _SETTLING_NS
+    return bool(((completed_ns > after) & (completed_ns < standstill.end_ns)).any())
 
 
-def _recovery_ms(
-    deadlocks: Sequence[Standstill], cycle: BufferCycle, still: Mapping[Path, Sequence[Stall]]
-) -> float | None:
+def _recovery_ms(deadlocks: Sequence[Standstill], cycle: BufferCycle, paths: Mapping[Hosts, _Path]) -> float | None:
     """Return the longest time from the begin of a deadlock to the first progress on every path that it stopped [ms].
 
     It begins when the last detoured path stopped making progress.  None if there was none, or one that did not end.
@@ -163,12 +179,12 @@ def _recovery_ms(
     times = []
     for deadlock in deadlocks:
         stopped = {
-            path: stall
-            for path, own in still.items()
-            for stall in own
+            hosts: stall
+            for hosts, path in paths.items()
+            for stall in path.stalls
             if stall.begin_ns < deadlock.end_ns <= stall.end_ns
         }
-        detoured = [stall.begin_ns for path, stall in stopped.items() if _is_detoured(path, cycle)]
+        detoured = [stall.begin_ns for hosts, stall in stopped.items() if _is_detoured(hosts, cycle)]
         if not detoured or not all(stall.recovered for stall in stopped.values()):
             return None
         begin = min(deadlock.begin_ns, max(detoured))

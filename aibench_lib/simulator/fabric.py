@@ -7,6 +7,7 @@ import numpy as np
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Port, Topology
 from aibench_lib.simulator import kernel
+from aibench_lib.simulator.deadlock import PausedQueue
 from aibench_lib.simulator.layout import (
     BALANCING_CODES,
     HEAP_LEAD,
@@ -184,6 +185,46 @@ class Fabric:
         else:
             self._room_for_events(1)
             kernel.unblock(self._clock, self._heap, self._port_rows, number)
+
+    def paused(self) -> tuple[PausedQueue, ...]:
+        """Return every egress queue that PAUSE keeps from sending now, and where what it sent waits.
+
+        Draft: Section 8.4.
+        """
+        queues = self._queue_rows
+        held = (queues[:, kernel.HELD_SINCE] != kernel.NONE) & (queues[:, kernel.OBEYS] == 1)
+        return tuple(
+            self._paused(number) for number in np.flatnonzero(held & (queues[:, kernel.TRIPPED] == 0)).tolist()
+        )
+
+    def _paused(self, number: int) -> PausedQueue:
+        queue, group, port = self._queue_rows[number], number ^ PRIORITIES, number // PRIORITIES
+        neighbour = self._port_names[port ^ 1]
+        waits_for: dict[tuple[Port, int], int] = {}
+        for other in np.flatnonzero(self._port_rows[:, kernel.NODE] == self._port_rows[port ^ 1, kernel.NODE]).tolist():
+            egress = other * PRIORITIES + number % PRIORITIES
+            waiting = np.zeros(len(self._port_rows), np.int64)
+            kernel.count_by_ingress(self._packets, self._queue_rows, egress, waiting)
+            if waiting[port ^ 1]:
+                waits_for[self._port_names[other], number % PRIORITIES] = int(waiting[port ^ 1])
+        return PausedQueue(
+            port=self._port_names[port],
+            priority=number % PRIORITIES,
+            since_ps=int(queue[kernel.HELD_SINCE]),
+            depth_bytes=int(queue[kernel.DEPTH]),
+            paused_by=neighbour,
+            resume_bytes=None if neighbour.node in self._hosts else self._resume_bytes(group),
+            waits_for=waits_for,
+        )
+
+    def _resume_bytes(self, group: int) -> int:
+        """Return how much of a priority group may wait when XON is sent, as the shared pool is now [B]."""
+        queue, node = self._queue_rows[group], self._node_rows[self._port_rows[group // PRIORITIES, kernel.NODE]]
+        limit = int(queue[kernel.PFC_LIMIT])
+        if queue[kernel.PFC] == kernel.PFC_DYNAMIC:
+            free = int(node[kernel.POOL_SIZE] - node[kernel.POOL_USED])
+            limit = (free * limit >> kernel.SHARE_BITS) + int(queue[kernel.GROUP_RESERVED])
+        return max(0, limit - int(queue[kernel.XON_OFFSET]))
 
     def set_watchdog(self, port: Port, watchdog: PfcWatchdog | None) -> None:
         """Set the PFC watchdog of all lossless priorities of a switch port, None for off (the default).

@@ -195,7 +195,7 @@ GROUP_USED = 10  # of its reserved part and of the shared pool
 GROUP_HEADROOM = 11
 PFC = 12  # PFC_OFF, PFC_STATIC or PFC_DYNAMIC
 PFC_LIMIT = 13  # XOFF above it: bytes; or share of the free pool, in 2^-16
-XON_OFFSET = 14
+GROUP_RESERVED = 14  # bytes of the buffer that are the priority group's own
 XOFF_SINCE = 15  # NONE where the other end may send
 # the egress queue again
 KMAX = 16
@@ -227,7 +227,7 @@ TRIPPED = 43
 LOOK_PENDING = 44
 WATCHED_SINCE = 45
 TRIPS = 46
-GROUP_RESERVED = 47  # bytes of the buffer that are the priority group's own
+XON_OFFSET = 47
 QUEUE_COLUMNS = 48
 PFC_OFF = 0
 PFC_STATIC = 1
@@ -826,6 +826,16 @@ def flush(
     queues[queue, HEAD] = NONE
     queues[queue, DEFICIT] = 0
     ports[port, BACKLOG] &= ~(1 << queue % PRIORITIES)
+
+
+@_compiled(inline=False)
+def count_by_ingress(packets: SmallInts, queues: Ints, queue: int, waiting: Ints) -> None:
+    """Add up in ``waiting`` the bytes of a queue's packets of priority groups, by the port they came in at."""
+    packet = queues[queue, HEAD]
+    while packet != NONE:
+        if packets[packet, FLAGS] & COUNTED:
+            waiting[packets[packet, INGRESS]] += packets[packet, SIZE]
+        packet = packets[packet, NEXT] + 0
 
 
 @_compiled(inline=False)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Port, Topology
+from aibench_lib.topology import port_address
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
 from aibench_lib.virtual_lab.writes import Writes
@@ -19,14 +20,15 @@ def make_switches(topology: Topology, writes: Writes) -> dict[str, EosSwitch | S
     Raises:
         SpecError: A switch's interfaces are called neither as EOS nor as SR Linux calls them.
     """
-    return {name: _switch(name, _neighbours(topology, name), writes) for name in topology.switches}
+    return {name: _switch(topology, name, _neighbours(topology, name), writes) for name in topology.switches}
 
 
-def _switch(name: str, neighbours: Mapping[str, Port], writes: Writes) -> EosSwitch | SrlinuxSwitch:
+def _switch(topology: Topology, name: str, neighbours: Mapping[str, Port], writes: Writes) -> EosSwitch | SrlinuxSwitch:
+    addresses = {interface: f"{port_address(topology, Port(name, interface))}/31" for interface in neighbours}
     if all(map(_EOS.fullmatch, neighbours)):
-        return EosSwitch(name, neighbours, writes)
+        return EosSwitch(name, neighbours, writes, addresses)
     if all(map(_SRLINUX.fullmatch, neighbours)):
-        return SrlinuxSwitch(name, neighbours)
+        return SrlinuxSwitch(name, neighbours, addresses)
     raise SpecError(
         f"topology: {name}: the virtual lab speaks EOS (Ethernet1) and SR Linux (ethernet-1/1), and this switch has "
         f"{', '.join(neighbours)}"

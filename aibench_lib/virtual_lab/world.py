@@ -103,7 +103,7 @@ class World:
         simulation = Simulation(
             Topology(self.topology.hosts, self.topology.switches, links), self._parameters, trial.seed
         )
-        configure(simulation, links, self._switches)
+        configure(simulation, self.topology, links, self._switches)
         return simulation
 
 

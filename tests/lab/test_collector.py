@@ -22,9 +22,9 @@ PACKETS = 123
 SIZE_BYTES = PACKETS * 4_096
 FINE_NS = 10_000
 COARSE_NS = 1_000_000
-SWITCHES = {f"leaf{number}": "arista_eos" for number in (1, 2, 3)} | {
-    f"spine{number}": "nokia_srlinux" for number in (1, 2)
-}
+SWITCHES = dict.fromkeys(("leaf1", "leaf2"), "arista_eos") | dict.fromkeys(
+    ("leaf3", "spine1", "spine2"), "nokia_srlinux"
+)
 
 QUEUE = {"switch": "leaf1", "interface": "Ethernet33", "queue": "3"}
 
@@ -39,7 +39,8 @@ def subscription(lab, switch, entry, **values):
     platform = load_platform(SWITCHES[switch])
     watched = switch == "leaf1" and entry.measurement == "queue"
     interval_ns = FINE_NS if watched else COARSE_NS
-    names = {"interface": "Ethernet33" if watched else "*", "queue": "q3" if platform.name == "nokia_srlinux" else "3"}
+    names = {"interface": "Ethernet33" if watched else "*", "priority": "3"}
+    names["queue"] = "q3" if platform.name == "nokia_srlinux" else "3"
     keys = {tag: key for key, tag in re.findall(r"\[([\w-]+)=\{(\w+)\}\]", entry.path)}
     sampled = entry.mode == "sample"
     given = {
@@ -92,7 +93,7 @@ def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_
             assert int(frame["depth_bytes"].max()) > 100_000
             assert all(window.tables["interface"]["oper_up"].drop_null().to_pylist())
         assert set(window.tables["interface"]["switch"].to_pylist()) == set(SWITCHES)
-        assert set(window.tables["buffer"]["switch"].to_pylist()) == {"spine1", "spine2"}
+        assert set(window.tables["buffer"]["switch"].to_pylist()) == {"leaf3", "spine1", "spine2"}
         summary = collector.stop()
     assert summary.outages == 0
     stored = segments(tmp_path, "queue")

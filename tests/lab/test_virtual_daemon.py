@@ -68,7 +68,7 @@ def test_a_lab_comes_up_once_and_goes_down(state):
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert {stat.S_IMODE((state / name).stat().st_mode) for name in SECRETS} == {0o600}
     addresses = listening(first.pid)
-    assert len(addresses) == 3 + 5 + 41
+    assert len(addresses) == 2 + 5 + 73
     loopback = re.compile(r"(0{16}FFFF0000)?[0-9A-F]{4}697F:[0-9A-F]{4}")  # 127.105, in the order of the machine
     assert all(map(loopback.fullmatch, addresses))
     daemon.down(state)

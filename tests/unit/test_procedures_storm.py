@@ -60,14 +60,14 @@ def test_the_ports_of_the_circle_are_watched():
 
 
 def test_blocks_come_in_rounds_and_probes_all_the_time():
-    load = STORM.load({}, SITE, terms(20.0), 7)
-    assert (load.duration_ns, load.unfinished_ok) == (20_000 * MS, True)
+    load = STORM.load({}, SITE, terms(60.0), 7)
+    assert (load.duration_ns, load.unfinished_ok) == (60_000 * MS, True)
     feeding = load.transfers["prefill11"]
     assert {transfer.peer for transfer in feeding} == {CYCLE.detours[0].destination}
     blocks = [transfer for transfer in feeding if transfer.size_bytes == 16_000_000]
     probes = [transfer for transfer in feeding if transfer.size_bytes == 4096]
-    assert [transfer.offset_ns // (10_000 * MS) for transfer in blocks] == [0, 1]
-    assert [transfer.offset_ns for transfer in probes] == [100 * MS * i for i in range(200)]
+    assert [transfer.offset_ns // (30_000 * MS) for transfer in blocks] == [0, 1]
+    assert [transfer.offset_ns for transfer in probes] == [100 * MS * i for i in range(600)]
     assert {transfer.qp for transfer in blocks}.isdisjoint({transfer.qp for transfer in probes})
 
 

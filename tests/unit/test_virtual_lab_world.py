@@ -43,10 +43,10 @@ BUFFER = "/platform/linecard[slot=1]/forwarding-complex[name=0]/buffer-memory"
 class Fabric:
     """A world of two senders and one receiver behind a spine."""
 
-    def __init__(self):
+    def __init__(self, parameters=None):
         topology = parse_topology(TOPOLOGY, "topology")
         self.switches = make_switches(topology, Writes())
-        self.world = World(topology, Parameters(), self.switches, START_NS)
+        self.world = World(topology, parameters or Parameters(), self.switches, START_NS)
 
     def subscribe(self, switch, path, interval_ns, **options):
         containers = SRLINUX if switch == "spine1" else EOS

@@ -23,6 +23,8 @@ class Command:
     """What the prompt says in that mode; a leading ``-`` extends the prompt of the mode above."""
     also_no: str = ""
     """A shorter line whose ``no`` form removes it too."""
+    only_no: bool = False
+    """Whether there is the ``no`` form alone, which removes every line that begins so."""
     check: Callable[[Values], str | None] = lambda values: None
     """Return what the switch answers to values that contradict each other, or None."""
 
@@ -47,9 +49,38 @@ ECN = (
     " max-mark-probability <probability:1..100> [weight <weight:0..15>]"
 )
 
+PFC_ON = Command("priority-flow-control on", also_no="priority-flow-control")
+PFC_PRIORITY = "priority-flow-control priority <*priority:0..7> <action:drop|no-drop>"
+WATCHDOG = "priority-flow-control pause watchdog"
+PORT_TIMER = (
+    f"{WATCHDOG} port timer timeout <timeout:0.01..60> polling-interval <polling:0.005..30>"
+    " recovery-time <recovery:0.01..60> [forced]"
+)
+_ACTIONS = "drop|errdisable|notify-only"
+_PFC = (
+    PFC_ON,
+    Command(PFC_PRIORITY),
+    Command(WATCHDOG),
+    Command(PORT_TIMER, also_no=f"{WATCHDOG} port timer"),
+    Command(f"{WATCHDOG} port action <action:{_ACTIONS}>"),
+)
+"""A profile knows them, and an interface, whose own lines count before those of its profile."""
+
+_ALPHAS = "1|1/128|1/16|1/2|1/32|1/4|1/64|1/8|2|4|8"
+_LARGEST_SIZE = 4_294_967_295
+"""The vendor documents no limit."""
+
+
+def _size(words: str) -> tuple[Command, ...]:
+    """Return the commands that give something a size; without a unit it is in bytes."""
+    number = f"<size:0..{_LARGEST_SIZE}>"
+    return (Command(f"{words} <unit:bytes|cells> {number}"), Command(f"{words} {number}"))
+
+
 COMMANDS: Mapping[str, tuple[Command, ...]] = {
     "global": (
         Command("queue-monitor length"),
+        Command("platform trident mmu queue profile <*profile:word>", mode="mmu", prompt="mmu-queue-profile-{profile}"),
         Command("hostname <name:word>"),
         Command("hardware counter feature ecn out"),
         Command("qos random-detect ecn allow non-ect"),
@@ -57,12 +88,30 @@ COMMANDS: Mapping[str, tuple[Command, ...]] = {
         Command("qos map traffic-class <*class:0..7> to tx-queue <queue:0..7>"),
         Command("qos profile <*profile:word>", mode="qos-profile", prompt="qos-profile-{profile}"),
         Command("interface <*interface:interface>", mode="interface", prompt="if-{interface}"),
+        Command("ip hardware fib load-balance distribution dynamic [flow-set-size <size:1..7>]"),
+        Command("ip route <*prefix:prefix> <*interface:interface> <*next_hop:address>"),
+        Command("ip route <*prefix:prefix> <*next_hop:address>"),
+        Command("ip route <*prefix:prefix>", only_no=True),
+        Command("priority-flow-control all off"),
+        Command(f"{WATCHDOG} default timeout <seconds:0.01..60>"),
+        Command(f"{WATCHDOG} default recovery-time <seconds:0.01..60>"),
+        Command(f"{WATCHDOG} default polling-interval <seconds:0.005..30>"),
+        Command(f"{WATCHDOG} action <action:{_ACTIONS}>"),
+        Command(f"{WATCHDOG} override action drop"),
         Command("management api gnmi", mode="gnmi", prompt="mgmt-api-gnmi"),
+        Command("platform trident mmu queue profile <profile:word> apply"),
+    ),
+    "mmu": (
+        *_size("ingress reserved"),
+        Command(f"ingress threshold <alpha:{_ALPHAS}>"),
+        *_size("ingress headroom"),
+        Command(f"ingress resume <size:0..{_LARGEST_SIZE}>"),
+        *_size("ingress priority-group <*group:0..7> reserved"),
+        Command(f"ingress priority-group <*group:0..7> threshold <alpha:{_ALPHAS}>"),
     ),
     "qos-profile": (
         Command("qos trust <field:dscp|cos>"),
-        Command("priority-flow-control on"),
-        Command("priority-flow-control priority <*priority:0..7> <action:drop|no-drop>"),
+        *_PFC,
         Command("uc-tx-queue <*queue:0..7>", mode="tx-queue", prompt="-txq-{queue}"),
     ),
     "tx-queue": (
@@ -76,6 +125,8 @@ COMMANDS: Mapping[str, tuple[Command, ...]] = {
         Command("shutdown"),
         Command("mtu <bytes:68..9214>"),
         Command("no switchport"),
+        Command("ip address <address:address/length>"),
+        *_PFC,
         Command("service-profile <profile:word>"),
     ),
     "gnmi": (Command("transport grpc <*name:word>", mode="grpc", prompt="-transport-{name}"),),

@@ -61,6 +61,15 @@ class Config:
         line = self.root.children.get(f"interface {interface}")
         return line is not None and "shutdown" in line.children
 
+    def blocks_of(self, interface: str) -> list[Line]:
+        """Return what is configured of an interface: its own block and that of its profile, as far as there are any."""
+        port = self.root.children.get(f"interface {interface}")
+        if port is None:
+            return []
+        bound = port.children.get("service-profile")
+        profile = self.root.children.get(f"qos profile {bound.values['profile']}") if bound else None
+        return [port] if profile is None else [port, profile]
+
     def ecn(self, interface: str, queue: int) -> tuple[str, Ecn] | None:
         """Return the profile and the marking that take effect on a queue of an interface, or None: no marking."""
         port = self.root.children.get(f"interface {interface}")
@@ -131,7 +140,7 @@ class Editor:
         here = self._mode(depth)
         commands = COMMANDS[here.command.mode]
         try:
-            found = match(commands, tokens, self._interfaces)
+            found = match([command for command in commands if not command.only_no], tokens, self._interfaces)
         except CliError:
             if not self._remove(here, commands, tokens):
                 raise
@@ -170,6 +179,10 @@ class Editor:
                     here.children.pop(identity(forms(command.pattern)[0], command.pattern.split()), None)
                     return True
             found = match(commands, tokens[1:], self._interfaces, negated=True)
+            if found.command.only_no:
+                for name in [name for name in here.children if name.startswith(f"{found.identity} ")]:
+                    del here.children[name]
+                return True
         else:
             try:
                 found = match(commands, ["no", *tokens], self._interfaces)

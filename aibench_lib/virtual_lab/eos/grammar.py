@@ -1,14 +1,17 @@
 """Match a typed line against command patterns, as the CLI does: abbreviations, ranges, and where it went wrong.
 
-A pattern is words and values: ``mtu <bytes:68..9214>``. A value's kind is a range, a choice (``bytes|kbytes``),
-``word``, ``interface``, or ``line`` (the rest). ``<*name:kind>`` marks a value that tells one line from another
+A pattern is words and values: ``mtu <bytes:68..9214>``. A value's kind is a range, with as many decimals as its lower
+bound has, a choice (``bytes|kbytes``), ``word``, ``interface``, ``address`` (10.0.0.1), ``prefix`` (10.0.0.0/8),
+``address/length`` (10.0.0.1/8), or ``line`` (the rest). ``<*name:kind>`` marks a value that tells one line from another
 (``uc-tx-queue <*queue:0..7>``); a tail in brackets may be left out.
 """
 
 import functools
+import ipaddress
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
 
@@ -38,16 +41,43 @@ class Value:
     def read(self, token: str, interfaces: Collection[str]) -> str | None:
         """Return the token as the configuration shows it, or None if it is not such a value."""
         if ".." in self.kind:
-            low, high = map(int, self.kind.split(".."))
-            return str(int(token)) if token.isdecimal() and low <= int(token) <= high else None
+            return _number(token, *self.kind.split(".."))
         if "|" in self.kind:
-            matches = [choice for choice in self.kind.split("|") if choice.startswith(token.lower())]
-            return matches[0] if len(matches) == 1 else None
+            choices = self.kind.split("|")
+            matches = [choice for choice in choices if choice.startswith(token.lower()) and choice[0].isalpha()]
+            return token if token in choices else matches[0] if len(matches) == 1 else None
+        if self.kind in _ADDRESSES:
+            return _address(token, self.kind)
         if self.kind == "interface":
             number = re.fullmatch(r"et(?:h|he|her|hern|herne|hernet)?(\d+(?:/\d+)*)", token.lower())
             name = f"Ethernet{number[1]}" if number else ""
             return name if name in interfaces else None
         return token
+
+
+_ADDRESSES: Mapping[str, Callable[[str], object]] = {
+    "address": ipaddress.IPv4Address,
+    "prefix": ipaddress.IPv4Network,
+    "address/length": ipaddress.IPv4Interface,
+}
+
+
+def _number(token: str, low: str, high: str) -> str | None:
+    """Return a number as the configuration shows it, or None if it is out of range or finer than the range's bound."""
+    decimals = len(low.partition(".")[2])
+    if not re.fullmatch(rf"\d+(\.\d{{1,{decimals}}})?" if decimals else r"\d+", token, re.ASCII):
+        return None
+    number = Decimal(token)
+    return f"{number:.{decimals}f}" if Decimal(low) <= number <= Decimal(high) else None
+
+
+def _address(token: str, kind: str) -> str | None:
+    if ("/" in token) == (kind == "address"):  # the classes take a bare address for a network of one
+        return None
+    try:
+        return str(_ADDRESSES[kind](token))
+    except ValueError:
+        return None
 
 
 Form = tuple[Word | Value, ...]
@@ -85,8 +115,11 @@ class Match(Generic[C]):
 
     @property
     def identity(self) -> str:
-        """What the line shares with every line that would replace it: words before the first value, and key values."""
-        return identity(self.form, self.words)
+        """What the line shares with every line that would replace it: words before the first value, and key values.
+
+        A tail that may be left out does not count.
+        """
+        return identity(forms(self.command.pattern)[-1], self.words)
 
 
 def identity(form: Form, words: Sequence[str]) -> str:

@@ -1,11 +1,14 @@
 """The state of one simulated EOS switch: running and startup configuration, sessions, checkpoints."""
 
 import difflib
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aibench_lib.model import Port
-from aibench_lib.simulator import Ecn
+from aibench_lib.simulator import Ecn, LoadBalancing, Pfc, PfcWatchdog
+from aibench_lib.virtual_lab.configured import StaticRoute
+from aibench_lib.virtual_lab.eos import effects
 from aibench_lib.virtual_lab.eos.config import Config, Editor
 from aibench_lib.virtual_lab.eos.grammar import CliError
 from aibench_lib.virtual_lab.writes import Writes
@@ -31,9 +34,12 @@ class EosSwitch:
         name: Inventory name.
         neighbours: Interface -> the port at the other end of its link.
         writes: Where writes are noted.
+        addresses: Interface -> its address, as the operator has configured it.
     """
 
-    def __init__(self, name: str, neighbours: Mapping[str, Port], writes: Writes) -> None:
+    def __init__(
+        self, name: str, neighbours: Mapping[str, Port], writes: Writes, addresses: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.neighbours = neighbours
         self.running = Config()
@@ -41,7 +47,7 @@ class EosSwitch:
         self.checkpoints: dict[str, Config] = {}
         self._writes = writes
         editor = Editor(self.running, neighbours)
-        for line in _base_config(name, neighbours):
+        for line in _base_config(name, neighbours, addresses or {}):
             editor.enter(line)
         self.startup = self.running.copy()
 
@@ -49,6 +55,30 @@ class EosSwitch:
         """Return the marking that the running configuration asks for at a queue, or None."""
         found = self.running.ecn(interface, queue)
         return found[1] if found else None
+
+    def pfc(self, interface: str, priority: int) -> Pfc | None:
+        """Return when an interface pauses its neighbour's traffic class, or None: the class is not lossless there."""
+        return effects.pfc(self.running, interface, priority)
+
+    def watchdog(self, interface: str) -> PfcWatchdog | None:
+        """Return what an interface does about a queue that stays paused, or None: it waits.
+
+        Raises:
+            SpecError: It would do what is not simulated.
+        """
+        return effects.watchdog(self.running, interface)
+
+    def load_balancing(self) -> LoadBalancing:
+        """Return how the switch chooses among equal paths."""
+        return effects.load_balancing(self.running)
+
+    def addresses(self) -> Mapping[str, ipaddress.IPv4Interface]:
+        """Return the interfaces that have an address."""
+        return effects.addresses(self.running)
+
+    def static_routes(self) -> Sequence[StaticRoute]:
+        """Return the static routes."""
+        return list(effects.static_routes(self.running))
 
     def is_shut(self, interface: str) -> bool:
         """Whether an interface is administratively down."""
@@ -120,8 +150,11 @@ class EosSwitch:
         return "".join(f"{line}\n" for line in lines)
 
 
-def _base_config(name: str, neighbours: Mapping[str, Port]) -> list[str]:
-    """Return what an operator has configured before the benchmark comes: RoCE profile bound everywhere, no ECN."""
+def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[str, str]) -> list[str]:
+    """Return what an operator has configured before the benchmark comes.
+
+    Routed ports, the RoCE profile bound everywhere, no ECN, no PFC.
+    """
     lines = [
         f"hostname {name}",
         "queue-monitor length",
@@ -139,4 +172,6 @@ def _base_config(name: str, neighbours: Mapping[str, Port]) -> list[str]:
     for interface, neighbour in neighbours.items():
         lines += [f"interface {interface}", f"description {neighbour.node} {neighbour.interface}"]
         lines += ["mtu 9214", "no switchport", "service-profile ROCE"]
+        if interface in addresses:
+            lines.append(f"ip address {addresses[interface]}")
     return lines

@@ -5,6 +5,8 @@ EOS deviates the OpenConfig leaves avg-queue-len, max-queue-len and ecn-marked-o
 
 from aibench_lib.virtual_lab.observed import Container, Subject
 
+_PFC = "/interfaces/interface[name={interface}]/ethernet/pfc"
+
 CONTAINERS = (
     Container(
         Subject.QUEUE,
@@ -16,6 +18,21 @@ CONTAINERS = (
             "dropped-octets": "dropped_bytes",
             "ecn-marked-pkts": "ecn_marked_packets",
         },
+    ),
+    Container(
+        Subject.PFC,
+        f"{_PFC}/priorities/priority[index={{priority}}]/state",
+        {
+            "in-frames": "pause_rx_frames",
+            "out-frames": "pause_tx_frames",
+            "pfc-on-total-rx-time": "paused_ns",
+            "rx-transitions": "pause_transitions",
+        },
+    ),
+    Container(
+        Subject.PFC,
+        f"{_PFC}/watchdog/tx-queues/tx-queue[index={{priority}}][queue-type=UNICAST]/state",
+        {"stuck-count": "watchdog_trips"},
     ),
     Container(
         Subject.CONGESTION,

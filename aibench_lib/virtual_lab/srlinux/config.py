@@ -3,13 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from aibench_lib.simulator import Ecn
-from aibench_lib.virtual_lab.gnmi.paths import Element, Elements, bare, covers, parse, schema, text
-from aibench_lib.virtual_lab.srlinux.schema import CONTAINERS, LEAVES, LISTS, PRESENCE, Scalar
+from aibench_lib.virtual_lab.gnmi.paths import Elements, bare, covers, parse, schema, text
+from aibench_lib.virtual_lab.srlinux.schema import CONTAINERS, LEAVES, LISTS, PRESENCE, REFERENCES, UNIQUE, Scalar
 
 _INTERFACES = ("/interface", "/qos/interfaces/interface")
 """Lists whose entries are the switch's own ports."""
-_WRED = "/qos/buffer-management/queue-management-profile[name={}]/wred/wred-slope"
 
 
 class ConfigError(Exception):
@@ -51,14 +49,17 @@ class Config:
         """Check what no leaf can see alone.
 
         Raises:
-            ConfigError: A reference leads nowhere, or a slope contradicts itself.
+            ConfigError: A reference leads nowhere, a value is there twice, or a slope contradicts itself.
         """
         for path, value in self.leaves.items():
-            name = path[-1][0]
-            if name == "queue-management-profile" and not self._has_profile(str(value)):
-                raise ConfigError(f"{text(path)}: no queue-management-profile with name '{value}'")
-            if name == "enable-ecn":
+            here = schema(path)
+            reference = REFERENCES.get(here)
+            if reference is not None and (*_target(reference, path, str(value)), (reference[1], ())) not in self.leaves:
+                raise ConfigError(f"{text(path)}: no {reference[0].rpartition('/')[2]} with {reference[1]} '{value}'")
+            if here.endswith("/wred-slope/enable-ecn"):
                 self._check_slope(path[:-1])
+        for leaf in UNIQUE:
+            self._check_unique(leaf)
 
     def existing(self, path: Elements) -> list[Elements]:
         """Return the paths that a path with wildcards stands for, as far as there is configuration.
@@ -83,33 +84,23 @@ class Config:
         """Whether an interface is administratively down."""
         return self.leaves.get((*parse(f"/interface[name={interface}]"), ("admin-state", ()))) == "disable"
 
-    def ecn(self, interface: str, queue: str) -> Ecn | None:
-        """Return the marking that takes effect on a queue of an interface, or None."""
-        if parse("/qos/explicit-congestion-notification") not in self.leaves:
-            return None
-        binding = f"/qos/interfaces/interface[interface-id={interface}]/output/queues/queue[queue-name={queue}]"
-        profile = self.leaves.get((*parse(binding), ("queue-management-profile", ())))
-        for path, enabled in self.leaves.items():
-            if path[-1][0] == "enable-ecn" and enabled and covers(parse(_WRED.format(profile)), path):
-                slope = {name: self.leaves.get((*path[:-1], (name, ()))) for name in _SLOPE_LEAVES}
-                if slope["slope-enabled"] and None not in slope.values():
-                    low, high, percent, _ = (int(slope[name] or 0) for name in _SLOPE_LEAVES)
-                    return Ecn(kmin_bytes=low, kmax_bytes=high, pmax=percent / 100)
-        return None
-
-    def _has_profile(self, name: str) -> bool:
-        entry: Element = ("queue-management-profile", (("name", name),))
-        return (*parse("/qos/buffer-management"), entry, ("name", ())) in self.leaves
-
     def _check_slope(self, path: Elements) -> None:
         for unit in ("", "-percent"):
             low = self.leaves.get((*path, (f"min-threshold{unit}", ())))
             high = self.leaves.get((*path, (f"max-threshold{unit}", ())))
-            if low is not None and high is not None and int(low) > int(high):
+            if low is not None and high is not None and int(str(low)) > int(str(high)):
                 raise ConfigError(f"{text(path)}: min-threshold{unit} {low} must not exceed max-threshold{unit} {high}")
         names = {leaf[-1][0] for leaf in self.leaves if leaf[:-1] == path}
         if any(name.endswith("threshold") for name in names) and any(name.endswith("d-percent") for name in names):
             raise ConfigError(f"{text(path)}: thresholds are given both in bytes and in percent")
+
+    def _check_unique(self, leaf: str) -> None:
+        seen: dict[tuple[Elements, Scalar], Elements] = {}
+        for path, value in self.leaves.items():
+            if schema(path) == leaf:
+                other = seen.setdefault((path[:-2], value), path)
+                if other != path:
+                    raise ConfigError(f"{text(path)}: value {value} is that of {text(other)} already")
 
     def _check_path(self, path: Elements, *, wildcards: bool = False) -> None:
         for end in range(1, len(path) + 1):
@@ -166,7 +157,11 @@ class Config:
         self.leaves[path] = typed
 
 
-_SLOPE_LEAVES = ("min-threshold", "max-threshold", "max-drop-probability-percent", "slope-enabled")
+def _target(reference: tuple[str, str], path: Elements, value: str) -> Elements:
+    """Return the list entry that a reference leads to; a list instance that both lie below is the same one."""
+    names = reference[0].strip("/").split("/")
+    shared = next(place for place, name in enumerate([*names, ""]) if place >= len(path) or path[place][0] != name)
+    return (*path[:shared], *((name, ()) for name in names[shared:-1]), (names[-1], ((reference[1], value),)))
 
 
 def _typed(path: Elements, value: object) -> Scalar:

@@ -30,6 +30,16 @@ CONTAINERS = (
         queue_name=queue_name,
     ),
     Container(
+        Subject.PFC,
+        "/qos/interfaces/interface[interface-id={interface}]/pfc/statistics/pfc-priority[index={priority}]",
+        {
+            "pfc-pause-frames-received": "pause_rx_frames",
+            "pfc-pause-frames-generated": "pause_tx_frames",
+            "pfc-transitions": "pause_transitions",
+            "deadlock-recovery-occurrences": "watchdog_trips",
+        },
+    ),
+    Container(
         Subject.INTERFACE,
         "/interface[name={interface}]/statistics",
         {
