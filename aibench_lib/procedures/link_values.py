@@ -30,6 +30,8 @@ def measure_links(seen: Observation) -> dict[str, float | None]:
         TrialError: A counter went backwards.
     """
     last = int(seen.samples["completed_ns"].to_numpy().max())
+    first = int(seen.samples["posted_ns"].to_numpy().min())
+    sizes = seen.samples["size_bytes"].to_numpy()
     average = _links(seen, np.array([seen.t0_ns, last]))
     peak = _links(seen, np.append(np.arange(seen.t0_ns, last, seen.interval_ns), last))
     return {
@@ -37,6 +39,7 @@ def measure_links(seen: Observation) -> dict[str, float | None]:
         "Link_utilization": float(average.mean()) if average.size else None,
         "maximum_link_utilization": float(average.max()) if average.size else None,
         "minimum_link_utilization": float(average.min()) if average.size else None,
+        "Fabric_Goodput": defined(lambda: kpi.fabric_goodput(int(sizes.sum()), last - first)),
         "peak_link_utilization": float(peak.max()) if peak.size else None,
         "oversubscription_ratio": defined(
             lambda: oversubscription_ratio(seen.samples, seen.t0_ns, seen.fabric.topology)

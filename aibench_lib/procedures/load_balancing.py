@@ -181,6 +181,7 @@ LOAD_BALANCING = Procedure(
         Quantity(kpi="maximum_link_utilization", unit="%", observation_point=_COUNTER),
         Quantity(kpi="minimum_link_utilization", unit="%", observation_point=_COUNTER),
         Quantity(kpi="peak_link_utilization", unit="%", observation_point=_COUNTER),
+        Quantity(kpi="Fabric_Goodput", unit="GB/s", observation_point=_ENDPOINT),
         Quantity(kpi="oversubscription_ratio", unit="1", observation_point=_ENDPOINT),
         Quantity(kpi="leaf_oversubscription", unit="1", observation_point=ObservationPoint.DUT_BOUNDARY),
         Quantity(kpi="reordered_packets", unit="packets", observation_point=_ENDPOINT),

@@ -55,7 +55,6 @@ def _content(results: Results) -> Mapping[str, Any]:
         "workload": sections.workload(results.run),
         "tests": [{**_test(results, test), "figures": draw(results, test)} for test in tests],
         "observation_points": list(OBSERVATION_POINTS.values()),
-        "sampling": results.sampling,
         "health": health_table(results),
         "deviations": sections.deviations(results.run),
         "discarded": sections.discarded(results.run),
@@ -76,6 +75,7 @@ def _test(results: Results, test: str) -> Mapping[str, Any]:
         "dut": entry.dut,
         "kpis": table,
         "notes": notes(results, table),
+        "sampling": results.sampling(test),
         "glance": list(_glance(table)),
         "definitions": sections.definitions(value.kpi for value in results.of(test)),
     }

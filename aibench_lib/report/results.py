@@ -9,7 +9,8 @@ from typing import Any
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind, ObservationPoint, Value
-from aibench_lib.report.numbers import UNDEFINED
+from aibench_lib.report.numbers import UNDEFINED, duration
+from aibench_lib.units import NS_PER_SECOND
 
 _REQUIRED = ("run", "draft", "lab", "profile", "started", "finished", "tests", "trials_planned", "trials_done")
 _DEFAULTS: Mapping[str, Any] = {
@@ -50,10 +51,12 @@ class Results:
         """The label of every value of this run."""
         return LabKind(self.run["lab"])
 
-    @property
-    def sampling(self) -> str:
-        """How often the observed counters were sampled; what is seen in a sample is no finer than that."""
-        return str(self.run["telemetry"].get("resolution", "the sampling interval is not recorded"))
+    def sampling(self, test: str) -> str:
+        """Return how often a test's observed counters were sampled; what is seen in a sample is no finer than that."""
+        interval_ns = self.run["telemetry"].get("sample_interval_ns", {}).get(test)
+        if interval_ns is None:
+            return "the sampling interval is not recorded"
+        return f"the observed ports are sampled every {duration(interval_ns / NS_PER_SECOND)} on the lab's clock"
 
 
 def lab_sentence(lab: LabKind) -> str:

@@ -96,7 +96,10 @@ def provenance(run: Mapping[str, Any]) -> Table:
         "Git commit": run["git_commit"] or "not recorded",
         "Inventory (SHA-256)": run["inventory_sha256"],
         **{f"Version of {name}": version for name, version in run["versions"].items()},
-        **{f"Telemetry {words(key)}": _text(key, value) for key, value in run["telemetry"].items()},
+        **{
+            f"Telemetry {words('sample_interval_ns')}, Test {test}": quantity("sample_interval_ns", value)
+            for test, value in run["telemetry"].get("sample_interval_ns", {}).items()
+        },
         **{f"Rendered {name} (SHA-256)": digest for name, digest in run["rendered_sha256"].items()},
     }
     rows = tuple((name, str(value)) for name, value in facts.items())

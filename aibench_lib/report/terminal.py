@@ -67,7 +67,7 @@ def _test(results: Results, test: str) -> str:
     return "\n".join(
         [
             f"Test {test} ({lab_sentence(results.lab)}): {what}",
-            f"DUT counters: {results.sampling}",
+            f"DUT counters: {results.sampling(test)}",
             "",
             *_aligned(head, body),
         ]

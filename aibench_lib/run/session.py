@@ -30,7 +30,6 @@ from aibench_lib.run.plan import (
 from aibench_lib.run.summary import methods, summarise, write_values
 from aibench_lib.run.trials import check_sites
 from aibench_lib.switch import transaction
-from aibench_lib.units import NS_PER_US
 
 TERMINOLOGY = "draft-calabria-bmwg-ai-fabric-terminology-01"
 
@@ -137,7 +136,6 @@ def _make_folders(results: Path, planned: Sequence[PlannedTest]) -> Path:
 
 def _run_json(request: Request, run: str, lab: Lab, profile: Profile, planned: Sequence[PlannedTest]) -> dict[str, Any]:
     inventory = request.inventory
-    interval_us = profile.telemetry_interval_ns / NS_PER_US
     return {
         "run": run,
         "draft": DRAFT,
@@ -155,8 +153,9 @@ def _run_json(request: Request, run: str, lab: Lab, profile: Profile, planned: S
         "deviations": [asdict(item) for item in _deviations(planned, lab)],
         "anomalies": [],
         "telemetry": {
-            "sample_interval_ns": profile.telemetry_interval_ns,
-            "resolution": f"the observed queue is sampled every {interval_us:g} us on the lab's clock",
+            "sample_interval_ns": {
+                test.benchmark.id: profile.of(test.benchmark.id).telemetry_interval_ns for test in planned
+            },
         },
         "system": {**inventory.get("system", {}), **system_of(lab, inventory.get("simulation", {}))},
         "workload": {**inventory.get("workload", {}), **workload_of(planned, profile)},

@@ -56,7 +56,12 @@ def test_9_3_reports_fairness_extremes_and_oversubscription():
         "minimum_link_utilization",
         "oversubscription_ratio",
     )
-    assert benchmark("9.3").derived[4:] == ("leaf_oversubscription", "peak_link_utilization", "reordered_packets")
+    assert benchmark("9.3").derived[4:] == (
+        "leaf_oversubscription",
+        "peak_link_utilization",
+        "Fabric_Goodput",
+        "reordered_packets",
+    )
 
 
 def test_9_4_measures_fairness_over_8_to_64_decode_workers():

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from aibench_lib.model import Link, Port, Topology
-from aibench_lib.simulator import Ecn, Parameters, Simulation
+from aibench_lib.simulator import Ecn, Parameters, Pfc, Simulation
 from aibench_lib.units import GBPS, MIB, PS_PER_US
 
 LINE_BPS = 400 * GBPS
@@ -55,6 +55,39 @@ def incast(senders: int, size_bytes: int = BLOCK_BYTES, seed: int = 1, **paramet
     for number in range(1, senders + 1):
         simulation.start_flow(f"s{number}", "receiver", size_bytes, 0, qp=1)
     return simulation
+
+
+def upstream_incast(senders: int, victim_priority: int) -> tuple[float, float]:
+    """Return the share of line rate of a victim, and of the time that the uplink it uses is paused.
+
+    It shares the uplink of leaf ``l0`` with one of the senders of an incast at leaf ``l1``, not its receiver.
+    """
+    near, far = ("a", "victim"), ("receiver", "other", *(f"s{number}" for number in range(1, senders)))
+    links = [Link(Port("l0", host), Port(host, "nic"), LINE_BPS) for host in near]
+    links += [Link(Port("l1", host), Port(host, "nic"), LINE_BPS) for host in far]
+    uplink = Port("l0", "up")
+    topology = Topology(near + far, ("l0", "l1"), (*links, Link(uplink, Port("l1", "down"), LINE_BPS)))
+    simulation = Simulation(topology, Parameters(dcqcn="off"), seed=1)
+    set_pfc_everywhere(simulation, topology, Pfc(alpha=1 / 8))
+    for source in ("a", *far[2:]):
+        simulation.start_flow(source, "receiver", 1 << 30, 0, qp=1)
+    simulation.start_flow("victim", "other", 1 << 30, 0, qp=1, priority=victim_priority)
+    results = []
+    for until in (500_000_000, 1_500_000_000):
+        simulation.advance(until)
+        results.append(
+            (row(simulation, Port("victim", "nic"), victim_priority)["tx_bytes"], row(simulation, uplink)["paused_ps"])
+        )
+    (sent, paused), (sent_after, paused_after) = results
+    return (sent_after - sent) * 8 / (LINE_BPS * 1e-3), (paused_after - paused) / 1e9
+
+
+def set_pfc_everywhere(simulation: Simulation, topology: Topology, pfc: Pfc, priority: int = 3) -> None:
+    """Set PFC at every switch port."""
+    for link in topology.links:
+        for end in (link.a, link.b):
+            if end.node in topology.switches:
+                simulation.set_pfc(end, priority, pfc)
 
 
 def row(simulation: Simulation, port: Port, priority: int = 3) -> np.void:

@@ -145,6 +145,11 @@ def test_oversubscription_counts_what_leaves_the_leaf():
     assert LOAD_BALANCING.measure(observed([1] * 12))["oversubscription_ratio"] == pytest.approx(0.5)
 
 
+def test_goodput_is_payload_whatever_the_links_carried():
+    # 20 MB in 100 us.
+    assert LOAD_BALANCING.measure(observed([5] * 12))["Fabric_Goodput"] == pytest.approx(200)
+
+
 def test_the_topologys_own_ratio_is_that_of_its_line_rates():
     assert leaf_oversubscription(TOPOLOGY) == 2
     assert leaf_oversubscription(clos(3, 4, 4)) == 1
