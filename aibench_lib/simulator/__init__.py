@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aibench_lib.simulator.faults import Detour, Fault, LinkDown, LossyLink, PauseStorm, SwitchReload
 from aibench_lib.simulator.load_balancing import LoadBalancing
+from aibench_lib.simulator.nic import Nic
 from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Parameters, Pfc, PfcWatchdog
 from aibench_lib.simulator.window_control import UetNsccLike
 
@@ -23,6 +24,7 @@ __all__ = [
     "LinkDown",
     "LoadBalancing",
     "LossyLink",
+    "Nic",
     "Parameters",
     "PauseStorm",
     "Pfc",

@@ -98,6 +98,7 @@ TRACKED = 23  # the sender keeps the time of every packet
 WINDOWED = 24  # the sender has a window instead of a rate
 WINDOW_PACKETS = 25  # a packet this far beyond the first that is missing is not sent yet
 REORDERING = 26  # a packet is lost when one sent this much later has come
+MESSAGE_OVERHEAD = 27
 SETTINGS_COLUMNS = 32
 
 # gains
@@ -255,6 +256,7 @@ FLOWLET_GAP = 8
 FLOWLET_PLACE = 9  # the first of the node's columns in flowlets
 BALANCE_RANDOM = 10  # state of the node's own generator
 OUT_OF_SEQUENCE = 11  # data packets that came while an earlier one was missing
+CNPS_SENT = 12
 NODE_COLUMNS = 16
 ECMP = 0  # balancing
 FLOWLET = 1
@@ -939,9 +941,8 @@ def _next_priority(settings: Ints, packets: SmallInts, ports: Ints, queues: Ints
 
 @_compiled(inline=False)
 def _unpark(clock: Ints, heap: Ints, queues: Ints, senders: Ints, queue: int) -> None:
-    """Give the QP that has waited longest for room in a NIC's queue its turn."""
+    """Give the QP that has waited longest for room in a NIC's queue its turn; until then it keeps its place."""
     qp = queues[queue, PARKED_HEAD]
-    queues[queue, PARKED_HEAD] = senders[qp, PARKED_NEXT]
     senders[qp, STATE] = ADMITTED
     push(heap, clock, clock[NOW], TURN, qp)
 
@@ -975,7 +976,8 @@ def _dequeue(
     _gives_back(clock, settings, heap, packets, ports, queues, nodes, ports[port, NODE], packet)
     if not settings[MARK_AT_ENQUEUE]:
         _mark(queues, packets, queue, packet, depth)
-    if queues[queue, PARKED_HEAD] != NONE and depth <= settings[NIC_LIMIT]:
+    waiting = queues[queue, PARKED_HEAD]
+    if waiting != NONE and depth <= settings[NIC_LIMIT] and senders[waiting, STATE] == PARKED:
         _unpark(clock, heap, queues, senders, queue)
     return packet
 
@@ -1199,6 +1201,8 @@ def _start(clock: Ints, settings: Ints, heap: Ints, senders: Ints, receivers: In
     flows[flow, LAST_PSN] = senders[qp, END_PSN] - 1
     if senders[qp, SEND_FLOW] == NONE:
         senders[qp, SEND_FLOW] = flow
+        if settings[MESSAGE_OVERHEAD]:
+            senders[qp, PACE] = max(senders[qp, PACE], clock[NOW]) + settings[MESSAGE_OVERHEAD]
     if senders[qp, ACKED_FLOW] == NONE:
         senders[qp, ACKED_FLOW] = flow
     if receivers[qp, RECEIVE_FLOW] == NONE:
@@ -1285,20 +1289,23 @@ def _may_send(
     if senders[qp, RATE_DUE] <= now:
         _settle_rate(settings, gains, senders, rates, qp, now)
     queue = senders[qp, NIC] * PRIORITIES + senders[qp, PRIORITY]
+    admitted = senders[qp, STATE] == ADMITTED
+    if admitted:
+        queues[queue, PARKED_HEAD] = senders[qp, PARKED_NEXT]
     held = senders[qp, SEND_FLOW] == NONE
     if settings[TRACKED]:
         held = _is_held(settings, senders, rates, sent, qp)
-    if held:
-        senders[qp, STATE] = IDLE
-        if queues[queue, PARKED_HEAD] != NONE:  # it does not use the room it was given
+    if held or now < senders[qp, PACE]:
+        if held:
+            senders[qp, STATE] = IDLE
+        else:
+            senders[qp, PACE] = now + int((senders[qp, PACE] - now) * (before / rates[qp, RATE]))
+            _schedule_turn(clock, heap, senders, qp)
+        if admitted and queues[queue, PARKED_HEAD] != NONE:  # it does not use the room it was given
             _unpark(clock, heap, queues, senders, queue)
         return False
-    if now < senders[qp, PACE]:
-        senders[qp, PACE] = now + int((senders[qp, PACE] - now) * (before / rates[qp, RATE]))
-        _schedule_turn(clock, heap, senders, qp)
-        return False
     full = queues[queue, DEPTH] > settings[NIC_LIMIT] or queues[queue, PARKED_HEAD] != NONE
-    if full and senders[qp, STATE] != ADMITTED:
+    if full and not admitted:
         _park(queues, senders, qp, queue)
         return False
     return True
@@ -1343,7 +1350,7 @@ def _send(
 ) -> int:
     """Make the next packet of a QP, and plan its next turn."""
     now = clock[NOW]
-    flow = senders[qp, SEND_FLOW]
+    flow = before = senders[qp, SEND_FLOW]
     psn = senders[qp, NEXT_PSN]
     again = settings[SELECTIVE] and senders[qp, RESEND_PSN] != NEVER
     if again:
@@ -1375,6 +1382,8 @@ def _send(
     packets[packet, HOPS_LEFT] = settings[HOP_LIMIT]
     _count_sent(settings, gains, senders, rates, qp, size)
     senders[qp, PACE] = now + int(size * PS_PER_SECOND_BITS / rates[qp, RATE])
+    if senders[qp, SEND_FLOW] != before and senders[qp, SEND_FLOW] != NONE:
+        senders[qp, PACE] += settings[MESSAGE_OVERHEAD]
     held = senders[qp, SEND_FLOW] == NONE
     if settings[TRACKED]:
         held = _is_held(settings, senders, rates, sent, qp)
@@ -1587,6 +1596,7 @@ def _receive_data(
                 receivers[qp, NACK_ALLOWED] = now + settings[NACK_GAP]
     if packets[packet, FLAGS] & MARKED and settings[DCQCN_ON] and now >= receivers[qp, CNP_ALLOWED]:
         receivers[qp, CNP_ALLOWED] = now + settings[CNP_GAP]
+        nodes[node, CNPS_SENT] += 1
         reply |= CNP
         wanted = True
     if wanted:

@@ -63,6 +63,7 @@ def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
     row[kernel.PAUSE_RESPONSE] = parameters.pause_response_ns * PS_PER_NS
     row[kernel.HOP_LIMIT] = parameters.hop_limit
     control = parameters.congestion_control
+    row[kernel.MESSAGE_OVERHEAD] = parameters.nic_profile.message_overhead_ns * PS_PER_NS
     row[kernel.OUT_OF_ORDER] = parameters.receiver == "out-of-order"
     row[kernel.SELECTIVE] = parameters.transport == "selective-repeat"
     row[kernel.WINDOWED] = isinstance(control, UetNsccLike)
@@ -119,19 +120,21 @@ def port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int6
     rows = table(2 * len(topology.links), kernel.PORT_COLUMNS, np.int64)
     rows[:, [kernel.WIRE_HEAD, kernel.WIRE_TAIL]] = kernel.NONE
     rows[:, kernel.PROPAGATION] = parameters.propagation_ns * PS_PER_NS
+    bus_bps = parameters.nic_profile.pcie_bps
     for number, link in enumerate(topology.links):
         if link.bps < 1:
             raise SpecError(f"link {link.a} - {link.b}: its rate is {link.bps} bit/s, must be at least 1")
         for row, end, other in ((2 * number, link.a, link.b), (2 * number + 1, link.b, link.a)):
+            bps = link.bps if bus_bps is None or end.node in topology.switches else min(link.bps, bus_bps)
             cuts_through = (
                 parameters.forwarding == "cut-through"
                 and other.node in topology.switches
-                and fastest[other.node] <= link.bps
+                and fastest[other.node] <= bps
             )
             rows[row, kernel.NODE] = nodes[end.node]
-            rows[row, kernel.LINE_RATE] = link.bps
+            rows[row, kernel.LINE_RATE] = bps
             rows[row, kernel.REFRESH] = max(1, parameters.pause_quanta * QUANTUM_BITS * PS_PER_SECOND // link.bps // 2)
-            rows[row, kernel.BYTE_TIME] = (PS_PER_SECOND * BITS_PER_BYTE << kernel.BYTE_TIME_BITS) // link.bps
+            rows[row, kernel.BYTE_TIME] = (PS_PER_SECOND * BITS_PER_BYTE << kernel.BYTE_TIME_BITS) // bps
             rows[row, kernel.HEAD_BYTES] = parameters.header_bytes if cuts_through else kernel.NEVER
     return rows
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from aibench_lib.errors import SpecError
+from aibench_lib.simulator.nic import Nic
 from aibench_lib.simulator.window_control import UetNsccLike
 from aibench_lib.spec import build
 
@@ -260,6 +261,8 @@ class Parameters:
     dcqcn: str | Mapping[str, object] | Dcqcn | UetNsccLike = "nvidia-default"
     """Congestion control: a name in :data:`PRESETS`; or the fields of :class:`Dcqcn` or :class:`UetNsccLike` that
     differ from the preset named by the key ``preset``."""
+    nic: Mapping[str, object] | Nic = Nic()  # noqa: RUF009 - frozen
+    """The NIC of every host, or the fields of :class:`Nic` that are not as by default."""
     transport: str = "go-back-n"
     """What a sender repeats after a loss: ``go-back-n``, all from the missing packet on; or ``selective-repeat``, what
     is missing, which needs the receiver that keeps the rest."""
@@ -291,11 +294,26 @@ class Parameters:
         if self.transport == "selective-repeat" and self.receiver == "in-order":
             raise ValueError("transport: selective-repeat needs receiver: out-of-order")
         _congestion_control(self.dcqcn)
+        _nic(self.nic)
+
+    @property
+    def nic_profile(self) -> Nic:
+        """What every host's NIC adds to its link."""
+        return _nic(self.nic)
 
     @property
     def congestion_control(self) -> Dcqcn | UetNsccLike | None:
         """The congestion control's parameters, None where it is off."""
         return _congestion_control(self.dcqcn)
+
+
+def _nic(value: Mapping[str, object] | Nic) -> Nic:
+    if isinstance(value, Nic):
+        return value
+    try:
+        return build(Nic, value, "nic")
+    except SpecError as error:
+        raise ValueError(str(error)) from error
 
 
 def _congestion_control(value: object) -> Dcqcn | UetNsccLike | None:

@@ -44,6 +44,7 @@ class Simulation(FaultyFabric):
         """
         super().__init__(topology, parameters, seed)
         self._qps: dict[tuple[str, str, int], int] = {}
+        self._qps_of: dict[str, int] = {}
         self._flows = 0
         self._senders = np.zeros((0, kernel.SENDER_COLUMNS), np.int64)
         self._rates = np.zeros((0, kernel.RATE_COLUMNS), np.float64)
@@ -138,6 +139,7 @@ class Simulation(FaultyFabric):
         back = self._intact.sets[len(self._switches) + receiver, sender]
         if not there or not back:
             raise SpecError(f"flow {source} -> {destination}: the topology has no path between them")
+        self._count_qp(source, destination)
         self._senders = with_room(self._senders, number + 1)
         self._rates = with_room(self._rates, number + 1)
         self._receivers = with_room(self._receivers, number + 1)
@@ -156,6 +158,14 @@ class Simulation(FaultyFabric):
         row[kernel.ACK_ENTROPY] = random_bits(31, "ack", destination, source, qp)
         self._receivers[number, kernel.RECEIVE_FLOW] = kernel.NONE
         return number
+
+    def _count_qp(self, *hosts: str) -> None:
+        most = self._parameters.nic_profile.max_qps
+        for host in hosts:
+            if most is not None and self._qps_of.get(host, 0) >= most:
+                raise SpecError(f"{host}: its NIC holds no more than {most} queue pairs (nic.max_qps)")
+        for host in hosts:
+            self._qps_of[host] = self._qps_of.get(host, 0) + 1
 
     def _base_round_trip(self, sender: int, receiver: int) -> int:
         """Return the time from a full packet's start to its ACK's arrival in an empty fabric [ps]."""
@@ -266,11 +276,16 @@ class Simulation(FaultyFabric):
         return rows
 
     def hosts(self) -> npt.NDArray[np.void]:
-        """Return a row per host: its packets that came while an earlier one was missing."""
+        """Return what hosts count beside their ports, a row per host.
+
+        ``out_of_sequence_packets`` came while an earlier packet was missing; ``cnps_sent_packets`` answered marks.
+        """
         names = np.array(tuple(self._hosts), np.str_)
-        rows = np.zeros(len(names), [("node", names.dtype), ("out_of_sequence_packets", np.int64)])
+        columns = {"out_of_sequence_packets": kernel.OUT_OF_SEQUENCE, "cnps_sent_packets": kernel.CNPS_SENT}
+        rows = np.zeros(len(names), [("node", names.dtype), *((name, np.int64) for name in columns)])
         rows["node"] = names
-        rows["out_of_sequence_packets"] = self._node_rows[len(self._switches) :, kernel.OUT_OF_SEQUENCE]
+        for name, column in columns.items():
+            rows[name] = self._node_rows[len(self._switches) :, column]
         return rows
 
     def buffers(self) -> npt.NDArray[np.void]:

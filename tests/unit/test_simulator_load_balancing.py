@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulator_fabrics import LINE_BPS, PACKET_PS, check_conservation, clos, digest
+from simulator_fabrics import LINE_BPS, PACKET_PS, check_conservation, clos, digest, fat_tree, permutation
+from simulator_rates import DATA_PRIORITIES, classes, fairness, hashed_path, max_min
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Link, Port, Topology
@@ -157,3 +158,55 @@ def test_the_interpreted_kernel_takes_the_same_paths_as_the_compiled_one() -> No
         [sys.executable, "-W", "error", "-c", program], env=environment, check=True, capture_output=True, text=True
     )
     assert interpreted.stdout.split() == [digest(mixed_run())]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("flows", "links"), [(16, 16), (32, 32), (64, 32), (128, 16)])
+def test_the_hash_spreads_flows_as_evenly_as_chance_does(flows: int, links: int) -> None:
+    seeds = 200
+    loads = []
+    for seed in range(seeds):
+        simulation = balanced(clos(2, links, 1), LoadBalancing(), seed)
+        for qp in range(flows):
+            simulation.start_flow("h0-0", "h1-0", 1, 0, qp)
+        simulation.advance()
+        loads.append(uplink_packets(simulation))
+    chance = fairness(np.random.default_rng(1).multinomial(flows, [1 / links] * links, 20_000).astype(float))
+    deviation = chance.std() / seeds**0.5
+    assert fairness(np.array(loads, float)).mean() == pytest.approx(chance.mean(), abs=3 * deviation)
+
+
+@pytest.mark.parametrize(("k", "mean_share"), [(4, None), pytest.param(8, 0.478, marks=pytest.mark.slow)])
+def test_fairly_queued_windows_give_a_permutation_its_max_min_shares(k: int, mean_share: float | None) -> None:
+    # Windows without congestion control, large enough to be queued everywhere, and a class of equal weight for each of
+    # the flows of a link: the ideal to which the solver's shares belong.
+    topology = fat_tree(k)
+    pairs = permutation(topology, seed=1)
+    ideal = {"buffer_bytes": 1 << 30, "transport": "selective-repeat", "receiver": "out-of-order"}
+    simulation = balanced(topology, LoadBalancing(), reordering_ns=10**9, **ideal)
+    probe = balanced(topology, LoadBalancing(), **ideal)
+    for source, destination in pairs:
+        probe.start_flow(source, destination, 1, 0, qp=1)
+    paths = [hashed_path(probe, qp) for qp in range(len(pairs))]
+    for link in topology.links:
+        for port in (link.a, link.b):
+            if port.node in topology.switches:
+                simulation.set_scheduling(port, dict.fromkeys(DATA_PRIORITIES, 1))
+    for (source, destination), priority in zip(pairs, classes(paths), strict=True):
+        simulation.start_flow(source, destination, 1 << 34, 0, qp=1, priority=priority)
+
+    def received() -> np.ndarray:
+        counters = simulation.counters()
+        data = counters[(counters["interface"] == "nic") & (counters["priority"] != 6)]
+        return np.array([data[data["node"] == destination]["rx_packets"].sum() for _, destination in pairs])
+
+    simulation.advance(300_000_000)
+    before = received()
+    simulation.advance(500_000_000)
+    shares = (received() - before) * PACKET_PS / 200e6
+    expected = max_min(paths)
+    assert shares.mean() == pytest.approx(expected.mean(), rel=0.1)
+    assert shares.min() == pytest.approx(expected.min(), rel=0.1)
+    assert np.abs(shares / expected - 1).mean() < 0.06
+    if mean_share is not None:
+        assert expected.mean() == pytest.approx(mean_share, abs=2 * 0.020)
