@@ -55,6 +55,18 @@ class Simulation(FaultyFabric):
         self._series_queues = np.zeros(0, np.int64)
         self._series_rows = np.zeros((0, kernel.SERIES_COLUMNS), np.int64)
         self._counter_rows = named_counters(self._port_names)
+        self.skipped_ps = 0
+        """Time that was not simulated packet by packet; see :mod:`aibench_lib.simulator.skip` [ps]."""
+
+    @property
+    def simulated_ps(self) -> int:
+        """Time that was simulated packet by packet [ps]."""
+        return self.now_ps - self.skipped_ps
+
+    @property
+    def method(self) -> str:
+        """How the results came about, their label: ``packet`` or ``packet+skip``."""
+        return "packet+skip" if self.skipped_ps else "packet"
 
     @property
     def idle(self) -> bool:
