@@ -155,6 +155,8 @@ class _Progress:
         self._total = next(event["trials"] for event in events if event["event"] == "run_opened")
         self._planned = planned
         self._setting = setting
+        others = self._total > planned.total_trials  # whose trials' length is not known yet
+        self._of_test = f" of {planned.benchmark.id}" if others else ""
         self._say = say
         self._work = 0.0
         self._left_of = Counter(
@@ -180,7 +182,7 @@ class _Progress:
             self._said = self.seconds()
             self._say(
                 f"  {shown(trial.point)}: {counted(self._planned.trials, 'trial')}  "
-                f"[{self._before} of {self._total}, {duration(self._left())} left]"
+                f"[{self._before} of {self._total}, {duration(self._left())} left{self._of_test}]"
             )
 
     def _left(self) -> float:
@@ -193,5 +195,6 @@ class _Progress:
 
 def _work(point: Point) -> float:
     """Return a point's share of a run: the bytes it offers, and as many again as a trial's fixed cost is worth."""
-    offered = float(point.get("prefill_workers", 1)) * float(point.get("message_bytes", 0))
+    senders = float(point.get("prefill_workers", point.get("concurrent_transfers", 1)))
+    offered = senders * float(point.get("message_bytes", 0))
     return offered + 50e6
