@@ -23,7 +23,7 @@ MOST_COMPARED = 16
 MOST_SAMPLES = 50_000
 """Sampling instants in one jump."""
 LEAST_PERIODS = 4
-"""A shorter jump is not worth it; the last two periods are simulated where there are samples to take."""
+"""A shorter jump is not worth it. Nor is one over time in which no packet moves: it costs the kernel nothing."""
 
 
 def advance(simulation: Simulation, until_ps: int | None = None) -> None:
@@ -118,7 +118,8 @@ def _search(simulation: Simulation, limit: int, steps: int) -> tuple[Repetition 
         if _may_repeat(simulation, before):
             found = same_but_later(before, State(simulation), horizon)
             if found is not None:
-                return (found if found.most >= LEAST_PERIODS else None), cost
+                worth_it = found.most >= LEAST_PERIODS and found.growth["_clock"][kernel.HOPS] > 0
+                return (found if worth_it else None), cost
             compared += 1
             cost += compare_cost
     return None, cost
