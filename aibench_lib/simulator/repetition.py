@@ -9,7 +9,8 @@ the state some periods ahead is known without simulating them.
 What is compared: every word of the kernel's state. A word must be unchanged, unless :data:`_TIMES`, :data:`_PSNS` or
 :data:`_COUNTERS` names its column; a column that is forgotten here costs skips, not correctness. The state of a random
 generator is such a word, so a fabric in which anything is drawn (WRED between its thresholds, spraying, a lossy link)
-does not repeat and is simulated packet by packet. Nor does DCQCN repeat while its timers move a rate.
+does not repeat and is simulated packet by packet. Nor does DCQCN repeat while its timers move a rate, nor a queue pair
+that keeps a note of every packet it sent or got (selective repeat, delay-based control, a receiver out of order).
 """
 
 from collections.abc import Mapping
@@ -58,7 +59,7 @@ _COUNTERS: Mapping[str, tuple[int, ...]] = {
         kernel.TRANSITIONS,
         kernel.TRIPS,
     ),
-    "_flow_rows": (kernel.RETRANSMITTED,),
+    "_flow_rows": (kernel.RETRANSMITTED, kernel.REORDERED),
     "_clock": (kernel.EVENTS, kernel.HOPS),
 }
 """Columns that only count: nothing in the kernel depends on them."""
@@ -79,6 +80,7 @@ _PLACES: Mapping[str, tuple[int, ...]] = {
 """Columns that say where in memory something is, or are compared by other means."""
 
 _STATE = ("_clock", "_senders", "_rates", "_receivers", "_node_rows", "_flow_rows", "_port_rows", "_queue_rows")
+"""Arrays that are compared word by word; packets, events and flowlets are compared by other means."""
 _WHAT = (1 << kernel.INDEX_BITS + kernel.KIND_BITS) - 1
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulator_fabrics import BLOCK_BYTES, LINE_BPS, RECEIVER, chain, clos, star
 
 from aibench_lib.model import Port, Topology
-from aibench_lib.simulator import Ecn, LinkDown, Parameters, PauseStorm, Pfc, PfcWatchdog, Simulation, skip
+from aibench_lib.simulator import Ecn, LinkDown, Parameters, PauseStorm, Pfc, PfcWatchdog, Simulation, repetition, skip
 from aibench_lib.units import GBPS, MIB, PS_PER_US
 
 PS_PER_MS = 1000 * PS_PER_US
@@ -138,6 +138,25 @@ def test_what_is_drawn_at_random_is_not_skipped():
         simulation.start_flow(f"s{number}", "receiver", BLOCK_BYTES, 0, qp=1)
     skip.advance(simulation, 600 * PS_PER_US)
     assert simulation.method == "packet"
+
+
+def test_every_array_of_a_simulation_is_compared_or_is_known_not_to_change():
+    simulation = Simulation(star(1), Parameters(), 1)
+    by_other_means = {"_heap", "_packets", "_flowlets"}
+    notes_of_packets = {"_sent", "_arrived"}  # where they are kept, nothing is skipped
+    constant = {"_settings", "_gains", "_counter_rows"}
+    results = {"_series_queues", "_series_rows"}
+    arrays = {name for name, value in vars(simulation).items() if isinstance(value, np.ndarray)}
+    assert arrays == set(repetition._STATE) | by_other_means | notes_of_packets | constant | results
+
+
+@pytest.mark.parametrize(("receiver", "method"), [("in-order", "packet+skip"), ("out-of-order", "packet")])
+def test_where_a_note_is_kept_of_every_packet_nothing_is_skipped(receiver, method):
+    simulation = Simulation(chain(2), Parameters(receiver=receiver), 1)
+    simulation.start_flow("a", "b", BLOCK_BYTES, 0, qp=1)
+    skip.advance(simulation)
+    assert simulation.idle
+    assert simulation.method == method
 
 
 rates = st.sampled_from([25 * GBPS, 100 * GBPS, LINE_BPS])
