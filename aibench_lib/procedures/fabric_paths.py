@@ -85,11 +85,20 @@ def _next_hops(topology: Topology, destination: str) -> dict[str, tuple[Port, ..
     return {**found, last.node: (last,)}
 
 
-def switches_with_choices(topology: Topology) -> tuple[str, ...]:
-    """Return the switches that have more than one port on shortest paths to some host, in the topology's order."""
-    choosing = {
-        switch for host in topology.hosts for switch, ports in _next_hops(topology, host).items() if len(ports) > 1
-    }
+def switches_with_choices(topology: Topology, pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the switches that traffic meets which have more than one port on its shortest paths.
+
+    Args:
+        topology: The fabric.
+        pairs: Sending and receiving hosts.
+
+    Returns:
+        In the topology's order.
+    """
+    choosing = set()
+    for source, destination in pairs:
+        met = {port.node for path in paths(topology, (), source, destination) for port in path}
+        choosing |= {switch for switch, ports in _next_hops(topology, destination).items() if len(ports) > 1} & met
     return tuple(switch for switch in topology.switches if switch in choosing)
 
 

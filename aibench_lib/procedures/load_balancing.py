@@ -1,11 +1,13 @@
 """Section 9.3: how evenly the fabric's links are used, by each load balancing algorithm."""
 
+import itertools
+
 import numpy as np
 
 from aibench_lib.catalogue import benchmark, load_moe_configs
 from aibench_lib.errors import SpecError
 from aibench_lib.model import ObservationPoint, Transfer, TrialLoad
-from aibench_lib.procedures.fabric_paths import fabric_links, hosts_of, switches_with_choices
+from aibench_lib.procedures.fabric_paths import fabric_links, hosts_of, paths, switches_with_choices
 from aibench_lib.procedures.link_values import dispatch_us, kv_completion_us, measure_links, uplinks_bps
 from aibench_lib.procedures.procedure import (
     Change,
@@ -27,18 +29,16 @@ _SHARES = {"kv_only": (1.0, 0.0), "ep_only": (0.0, 1.0), "mixed": (0.5, 0.5)}
 
 
 def balancing_changes(setting: Point, fabric: Fabric) -> tuple[Change, ...]:
-    """Configure the fabric as it usually is, and the algorithm on the switches that have equal-cost links to choose.
+    """Configure the fabric as it usually is, and the algorithm where the test's traffic has equal-cost links to choose.
 
     Draft: Section 9.3.
 
     Raises:
         SpecError: No switch has a choice.
     """
-    choosing = switches_with_choices(fabric.topology)
+    choosing = switches_with_choices(fabric.topology, itertools.permutations((own[0] for own in _workers(fabric)), 2))
     if not choosing:
-        raise SpecError(
-            "test 9.3: no switch of this fabric has more than one shortest path to anywhere to balance over"
-        )
+        raise SpecError("test 9.3: no switch has more than one shortest path between leaves to balance over")
     return (
         *(Change(feature=feature, values=values) for feature, values in fabric.baseline.items()),
         Change(feature="load_balancing", values=setting, only=choosing),
@@ -46,28 +46,47 @@ def balancing_changes(setting: Point, fabric: Fabric) -> tuple[Change, ...]:
 
 
 def balancing_site(_: Point, fabric: Fabric) -> Site:
-    """Let the same number of workers of every leaf send and receive; observe every link between switches.
+    """Let the same number of workers of several leaves send and receive; observe every link on paths between them.
 
-    Draft: Section 9.3; the DUT is the fabric.
+    Draft: Section 9.3, and Table 4: "fabric links carrying inference traffic"; the DUT is the fabric.
 
     Raises:
         SpecError: There are not two leaves with workers.
     """
-    workers = tuple(host for leaf in _workers(fabric) for host in leaf)
+    leaves = _workers(fabric)
+    pairs = itertools.permutations((own[0] for own in leaves), 2)
+    used = {port for pair in pairs for path in paths(fabric.topology, (), *pair) for port in path}
     links = fabric_links(fabric.topology)
-    return Site(senders=workers, receivers=workers, watched=tuple(port for link in links for port in (link.a, link.b)))
+    workers = tuple(itertools.chain.from_iterable(leaves))
+    return Site(
+        senders=workers,
+        receivers=workers,
+        watched=tuple(port for link in links for port in (link.a, link.b) if port in used),
+    )
 
 
 def _workers(fabric: Fabric) -> list[tuple[str, ...]]:
-    """Return the workers that take part, by leaf; as many on each, so that even use of the links is possible."""
+    """Return the workers that take part, by leaf; as many on each, so that even use of the links is possible.
+
+    Leaves of different platforms offer different algorithms: those of the platform that most of them have take part.
+
+    Raises:
+        SpecError: There are not two such leaves with workers.
+    """
     known = {host for pool in fabric.pools.values() for host in pool}
     by_leaf = [
         tuple(host for host in hosts_of(fabric.topology, switch) if host in known)
         for switch in fabric.topology.switches
     ]
-    leaves = [hosts for hosts in by_leaf if hosts]
+    by_platform: dict[str, list[tuple[str, ...]]] = {}
+    for switch, hosts in zip(fabric.topology.switches, by_leaf, strict=True):
+        if hosts:
+            by_platform.setdefault(fabric.platforms.get(switch, ""), []).append(hosts)
+    leaves = max(by_platform.values(), key=len, default=[])
     if len(leaves) < 2:
-        raise SpecError(f"test 9.3 needs workers on two leaf switches; this fabric has them on {len(leaves)}")
+        raise SpecError(
+            f"test 9.3 needs workers on two leaf switches of one platform; this fabric has them on {len(leaves)}"
+        )
     each = min(int(benchmark("9.3").constants["workers_a_leaf"]), *(len(hosts) for hosts in leaves))
     return [hosts[:each] for hosts in leaves]
 

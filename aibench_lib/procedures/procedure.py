@@ -23,6 +23,8 @@ class Fabric:
     topology: Topology
     pools: Mapping[str, Sequence[str]]
     """``prefill`` and ``decode``: worker names in inventory order."""
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    """Switch -> its platform; empty: all are of one."""
     leaf_under_test: str = ""
     """The inventory's leaf under test (DUT-S) of this test; empty: the leaf of the first decode worker."""
     baseline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -43,6 +43,7 @@ class Lab:
         return Fabric(
             topology=self.topology,
             pools=self.pools,
+            platforms={name: target.platform for name, target in self.switches.items()},
             leaf_under_test=self.leaf_under_test.get(test, ""),
             baseline=self.fabric_settings,
         )

@@ -13,7 +13,7 @@ from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Point
 from aibench_lib.run.lab import Lab
-from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, duration, shown, trials_of_setting
+from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, counted, duration, shown, trials_of_setting
 from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.run.trial import Bench
 from aibench_lib.telemetry.config import Config
@@ -22,6 +22,9 @@ from aibench_lib.worker.coordinator import Coordinator
 
 ATTEMPTS = 3
 """A trial that is not valid is repeated; after so many attempts the lab needs a person."""
+
+_SAY_EVERY_SECONDS = 1.0
+"""Points that end sooner after the line before are not told of, but for a setting's last one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ def run_setting(
         lab: Where to run.
         profile: How much of the draft is run.
         run_dir: The run's folder.
-        say: Called with a line of progress after each point.
+        say: Called with a line of progress, at most one a point and second.
 
     Raises:
         LabError: The lab does not answer, the disk is full, or a trial was not valid ``ATTEMPTS`` times.
@@ -152,6 +155,8 @@ class _Progress:
         self._total = next(event["trials"] for event in events if event["event"] == "run_opened")
         self._planned = planned
         self._setting = setting
+        others = self._total > planned.total_trials  # whose trials' length is not known yet
+        self._of_test = f" of {planned.benchmark.id}" if others else ""
         self._say = say
         self._work = 0.0
         self._left_of = Counter(
@@ -162,6 +167,7 @@ class _Progress:
     def begin(self) -> None:
         """Let the clock run from now: what was started before the first trial says nothing of a trial's length."""
         self._began = time.monotonic()
+        self._said = -_SAY_EVERY_SECONDS
 
     def seconds(self) -> float:
         return time.monotonic() - self._began
@@ -171,10 +177,12 @@ class _Progress:
         self._before += 1
         self._work += _work(trial.point)
         self._left_of[shown(trial.point)] -= 1
-        if not self._left_of[shown(trial.point)]:
+        point_done = not self._left_of[shown(trial.point)]
+        if point_done and (not self._left_of.total() or self.seconds() >= self._said + _SAY_EVERY_SECONDS):
+            self._said = self.seconds()
             self._say(
-                f"  {shown(trial.point)}: {self._planned.trials} trials  "
-                f"[{self._before} of {self._total}, {duration(self._left())} left]"
+                f"  {shown(trial.point)}: {counted(self._planned.trials, 'trial')}  "
+                f"[{self._before} of {self._total}, {duration(self._left())} left{self._of_test}]"
             )
 
     def _left(self) -> float:
@@ -187,5 +195,6 @@ class _Progress:
 
 def _work(point: Point) -> float:
     """Return a point's share of a run: the bytes it offers, and as many again as a trial's fixed cost is worth."""
-    offered = float(point.get("prefill_workers", 1)) * float(point.get("message_bytes", 0))
+    senders = float(point.get("prefill_workers", point.get("concurrent_transfers", 1)))
+    offered = senders * float(point.get("message_bytes", 0))
     return offered + 50e6

@@ -1,8 +1,10 @@
 """How faults come about in a fabric: what changes when one starts, is detected, is routed around, and stops."""
 
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from aibench_lib.errors import SpecError
 from aibench_lib.model import Topology
 from aibench_lib.simulator import kernel
 from aibench_lib.simulator.fabric import Fabric
-from aibench_lib.simulator.faults import Detour, Fault, LinkDown, LossyLink, PauseStorm, SwitchReload
+from aibench_lib.simulator.faults import Fault, LinkDown, LossyLink, PauseStorm, SwitchReload
 from aibench_lib.simulator.layout import random_bits
 from aibench_lib.simulator.parameters import PRIORITIES, Parameters
 from aibench_lib.simulator.routes import NO_PORT, Routes, shortest_paths
@@ -34,9 +36,12 @@ class FaultyFabric(Fabric):
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         """What Python has to do and when [ps]; the second number keeps the order of what is due at the same time."""
         self._planned = 0
-        self._cuts: dict[int, int] = {}
         self._known_down: frozenset[int] = frozenset()
-        self._detours: dict[tuple[str, str], int] = {}
+        # What there is of each kind of fault; one may come while another of its kind is there.
+        self._cuts: dict[int, int] = defaultdict(int)
+        self._corruptions: dict[int, list[float]] = defaultdict(list)
+        self._storms: dict[int, int] = defaultdict(int)
+        self._detours: dict[tuple[str, str], list[int]] = defaultdict(list)
 
     def inject(self, fault: Fault, start_ps: int, stop_ps: int | None = None) -> None:
         """Let a fault come at a time, after the events of that instant, and go at another.
@@ -65,7 +70,11 @@ class FaultyFabric(Fabric):
             return partial(self._cut, link), partial(self._mend, link)
         if isinstance(fault, LossyLink):
             link = self._port(fault.port) & ~1
-            return partial(self._corrupt, link, fault.probability), partial(self._corrupt, link, 0.0)
+            probabilities = self._corruptions[link]
+            return (
+                partial(self._corrupt, link, partial(probabilities.append, fault.probability)),
+                partial(self._corrupt, link, partial(probabilities.remove, fault.probability)),
+            )
         if isinstance(fault, SwitchReload):
             ports = self._ports_of(self._switch(fault.switch))
             return partial(self._go_out, ports), partial(self._come_back, ports)
@@ -80,7 +89,8 @@ class FaultyFabric(Fabric):
         if fault.port.node != fault.switch:
             raise SpecError(f"{fault.port}: not a port of {fault.switch}")
         self._switch(fault.switch)
-        return partial(self._detour, fault, self._port(fault.port)), partial(self._detour, fault, None)
+        ports, port = self._detours[fault.switch, fault.host], self._port(fault.port)
+        return partial(self._detour, partial(ports.append, port)), partial(self._detour, partial(ports.remove, port))
 
     def _plan(self, at_ps: int, action: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (at_ps, self._planned, action))
@@ -100,7 +110,7 @@ class FaultyFabric(Fabric):
     # Links
 
     def _cut(self, link: int) -> None:
-        self._cuts[link] = self._cuts.get(link, 0) + 1
+        self._cuts[link] += 1
         if self._cuts[link] > 1:
             return
         for port in (link, link + 1):
@@ -152,7 +162,9 @@ class FaultyFabric(Fabric):
             for number in range(port * PRIORITIES, (port + 1) * PRIORITIES):
                 self._block(number)
 
-    def _corrupt(self, link: int, probability: float) -> None:
+    def _corrupt(self, link: int, change: Callable[[], object]) -> None:
+        change()
+        probability = 1 - prod(1 - one for one in self._corruptions[link])
         for port in (link, link + 1):
             row = self._port_rows[port]
             row[kernel.TROUBLE] &= ~kernel.LOSSY
@@ -180,11 +192,16 @@ class FaultyFabric(Fabric):
 
     def _storm(self, queues: Iterable[int]) -> None:
         for queue in queues:
-            self._say_pause(queue, kernel.PAUSE)
+            self._storms[queue] += 1
+            if self._storms[queue] == 1:
+                self._say_pause(queue, kernel.PAUSE)
 
     def _calm(self, queues: Iterable[int]) -> None:
         """End a storm: no XON comes, so the pause ends when the last frame's time is over."""
         for number in queues:
+            self._storms[number] -= 1
+            if self._storms[number]:
+                continue
             queue, port = self._queue_rows[number], self._port_rows[number // PRIORITIES]
             since = int(queue[kernel.XOFF_SINCE])
             queue[kernel.PAUSE_TX] += self._renewals(number, since, self.now_ps)
@@ -240,11 +257,8 @@ class FaultyFabric(Fabric):
         self._converged = shortest_paths(self._topology, self._port_names, down) if down else self._intact
         self._set_routes()
 
-    def _detour(self, fault: Detour, port: int | None) -> None:
-        if port is None:
-            del self._detours[fault.switch, fault.host]
-        else:
-            self._detours[fault.switch, fault.host] = port
+    def _detour(self, change: Callable[[], object]) -> None:
+        change()
         self._set_routes()
 
     def _set_routes(self) -> None:
@@ -255,9 +269,10 @@ class FaultyFabric(Fabric):
         for source, destination in np.argwhere(lost).tolist():
             number, *ports = self._intact.next_hops[self._intact.sets[hosts][source, destination]].tolist()
             static[len(self._switches) + source, destination] = tuple(ports[:number])
-        for (switch, host), port in self._detours.items():
-            if port & ~1 not in self._known_down:
-                static[self._switch(switch), self._hosts[host]] = (port,)
+        for (switch, host), detours in self._detours.items():
+            for port in detours:  # the last one counts
+                if port & ~1 not in self._known_down:
+                    static[self._switch(switch), self._hosts[host]] = (port,)
         self._routes = _with_static_routes(self._converged, static) if static else self._converged
 
 

@@ -77,7 +77,7 @@ HEADER = 1
 ACK_SIZE = 2
 CONTROL_PRIORITY = 3
 MARK_AT_ENQUEUE = 4
-TIMEOUT_AFTER = 5
+# 5 is free
 NACK_GAP = 6
 DCQCN_ON = 7
 CNP_GAP = 8
@@ -302,6 +302,7 @@ NEWEST_ACKED = 29  # when the last sent of the packets acknowledged was sent
 SACKED = 30  # packets beyond UNACKED_PSN that are acknowledged
 BASE_RTT = 31  # of the empty path
 CUT_ALLOWED = 32  # earliest time of the window's next cut
+PATIENCE = 33  # time without progress until the timeout
 SENDER_COLUMNS = 40
 IDLE = 0  # states
 WAITING = 1
@@ -1227,7 +1228,7 @@ def _time_out(clock: Ints, settings: Ints, heap: Ints, senders: Ints, rates: Flo
         senders[qp, TIMEOUT_PENDING] = 0
         return
     if clock[NOW] >= senders[qp, TIMEOUT_DUE]:
-        senders[qp, TIMEOUT_DUE] = clock[NOW] + settings[TIMEOUT_AFTER]
+        senders[qp, TIMEOUT_DUE] = clock[NOW] + senders[qp, PATIENCE]
         senders[qp, NEWEST_ACKED] = clock[NOW] + settings[REORDERING]  # all that was sent until now is lost
         rates[qp, WINDOW] = 0.0  # one packet
         _repair(clock, settings, heap, senders, qp)
@@ -1366,7 +1367,7 @@ def _send(
             senders[qp, SEND_FLOW] = flows[flow, FLOW_NEXT]
     size += settings[HEADER]
     if psn == senders[qp, UNACKED_PSN]:
-        senders[qp, TIMEOUT_DUE] = now + settings[TIMEOUT_AFTER]
+        senders[qp, TIMEOUT_DUE] = now + senders[qp, PATIENCE]
         if not senders[qp, TIMEOUT_PENDING]:
             senders[qp, TIMEOUT_PENDING] = 1
             push(heap, clock, senders[qp, TIMEOUT_DUE], TIMEOUT, qp)
@@ -1493,7 +1494,7 @@ def _receive_ack(
         _track(settings, gains, packets, senders, rates, sent, qp, now, packet)
     if expected > senders[qp, UNACKED_PSN]:
         senders[qp, UNACKED_PSN] = expected
-        senders[qp, TIMEOUT_DUE] = now + settings[TIMEOUT_AFTER]
+        senders[qp, TIMEOUT_DUE] = now + senders[qp, PATIENCE]
         flow = senders[qp, ACKED_FLOW]
         while flow != NONE and flows[flow, LAST_PSN] < expected:
             flows[flow, COMPLETED] = now

@@ -57,7 +57,6 @@ def settings_row(parameters: Parameters) -> npt.NDArray[np.int64]:
     row[kernel.ACK_SIZE] = parameters.ack_bytes
     row[kernel.CONTROL_PRIORITY] = parameters.control_priority
     row[kernel.MARK_AT_ENQUEUE] = parameters.mark_at == "enqueue"
-    row[kernel.TIMEOUT_AFTER] = parameters.retransmit_timeout_ns * PS_PER_NS
     row[kernel.NACK_GAP] = parameters.nack_gap_ns * PS_PER_NS
     row[kernel.NIC_LIMIT] = NIC_QUEUE_PACKETS * (parameters.mtu_bytes + parameters.header_bytes)
     row[kernel.PAUSE_RESPONSE] = parameters.pause_response_ns * PS_PER_NS

@@ -276,12 +276,16 @@ class Parameters:
     retransmit_timeout_ns: int = 67_108_864
     """Time without progress after which a sender goes back to the last unacknowledged packet [ns]; the InfiniBand local
     ACK timeout 4.096 us * 2^14, perftest's default."""
+    retransmit_timeout_spread: int = 1
+    """A queue pair's own timeout lies between one and this many times ``retransmit_timeout_ns``, drawn once: the
+    InfiniBand specification allows one to four times, and NVIDIA's NICs draw it, so that queue pairs that were stopped
+    together do not repeat together."""
     nack_gap_ns: int = 500_000
     """Least time between two NACKs for the same missing packet [ns]; HPCC's 500 us."""
 
     def __post_init__(self) -> None:
         _require_at_least(self, 1, ("mtu_bytes", "ack_bytes", "buffer_bytes", "retransmit_timeout_ns", "nack_gap_ns"))
-        _require_at_least(self, 1, ("pause_quanta", "hop_limit"))
+        _require_at_least(self, 1, ("pause_quanta", "hop_limit", "retransmit_timeout_spread"))
         _require_at_least(self, 0, ("header_bytes", "propagation_ns", "control_priority", "reordering_ns"))
         _require_at_least(self, 2, ("window_packets",))
         _require_at_least(self, 0, ("reserved_bytes", "pause_response_ns", "link_detection_ns", "convergence_ns"))

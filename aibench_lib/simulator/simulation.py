@@ -14,7 +14,7 @@ from aibench_lib.simulator.injection import FaultyFabric
 from aibench_lib.simulator.layout import random_bits, require_index, unloaded_ps, window_places, with_room
 from aibench_lib.simulator.parameters import PRIORITIES, Parameters
 from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, SAMPLE, fill_counters, named_counters
-from aibench_lib.units import GBPS
+from aibench_lib.units import GBPS, PS_PER_NS
 
 
 class SeriesPort(NamedTuple):
@@ -56,6 +56,18 @@ class Simulation(FaultyFabric):
         self._series_queues = np.zeros(0, np.int64)
         self._series_rows = np.zeros((0, kernel.SERIES_COLUMNS), np.int64)
         self._counter_rows = named_counters(self._port_names)
+        self.skipped_ps = 0
+        """Time that was not simulated packet by packet; see :mod:`aibench_lib.simulator.skip` [ps]."""
+
+    @property
+    def simulated_ps(self) -> int:
+        """Time that was simulated packet by packet [ps]."""
+        return self.now_ps - self.skipped_ps
+
+    @property
+    def method(self) -> str:
+        """How the results came about, their label: ``packet`` or ``packet+skip``."""
+        return "packet+skip" if self.skipped_ps else "packet"
 
     @property
     def idle(self) -> bool:
@@ -154,6 +166,7 @@ class Simulation(FaultyFabric):
         row[kernel.PRIORITY] = priority
         row[kernel.SOURCE] = sender
         row[kernel.PEER] = receiver
+        row[kernel.PATIENCE] = self._timeout(source, destination, qp)
         row[kernel.ENTROPY] = random_bits(31, "data", source, destination, qp)
         row[kernel.ACK_ENTROPY] = random_bits(31, "ack", destination, source, qp)
         self._receivers[number, kernel.RECEIVE_FLOW] = kernel.NONE
@@ -166,6 +179,13 @@ class Simulation(FaultyFabric):
                 raise SpecError(f"{host}: its NIC holds no more than {most} queue pairs (nic.max_qps)")
         for host in hosts:
             self._qps_of[host] = self._qps_of.get(host, 0) + 1
+
+    def _timeout(self, source: str, destination: str, qp: int) -> int:
+        """Return a queue pair's own retransmission timeout [ps]."""
+        shortest = self._parameters.retransmit_timeout_ns * PS_PER_NS
+        most_more = (self._parameters.retransmit_timeout_spread - 1) * shortest
+        drawn = random_bits(31, self._seed, "timeout", source, destination, qp)
+        return shortest + (most_more * drawn >> 31)
 
     def _base_round_trip(self, sender: int, receiver: int) -> int:
         """Return the time from a full packet's start to its ACK's arrival in an empty fabric [ps]."""

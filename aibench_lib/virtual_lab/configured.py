@@ -57,25 +57,24 @@ def configure(
     """Make a simulation do what the switches are configured for.
 
     Args:
-        simulation: Of the links that are up.
+        simulation: Of the links that are up, and new: what a switch does not say is left as it is.
         topology: The whole fabric.
         links: Those that are up.
         switches: By name.
     """
-    for port in (end for link in links for end in (link.a, link.b)):
-        switch = switches.get(port.node)
-        if switch is None:
-            continue
+    for port in (end for link in links for end in (link.a, link.b) if end.node in switches):
+        switch = switches[port.node]
         for priority in PRIORITIES:
-            simulation.set_ecn(port, priority, switch.ecn(port.interface, priority))
-            pfc = switch.pfc(port.interface, priority)
-            if pfc is not None:
+            if ecn := switch.ecn(port.interface, priority):
+                simulation.set_ecn(port, priority, ecn)
+            if pfc := switch.pfc(port.interface, priority):
                 simulation.set_pfc(port, priority, pfc)
-        simulation.set_watchdog(port, switch.watchdog(port.interface))
+        if watchdog := switch.watchdog(port.interface):
+            simulation.set_watchdog(port, watchdog)
     for name, switch in switches.items():
         simulation.set_load_balancing(name, switch.load_balancing())
-    for switch_name, host, port in detours(topology, links, switches):
-        simulation.inject(Detour(switch_name, host, port), 0, None)
+    for name, host, port in detours(topology, links, switches):
+        simulation.inject(Detour(name, host, port), 0, None)
 
 
 def detours(
@@ -86,12 +85,15 @@ def detours(
     The fabric's own routes are routes to hosts, so that only a static route to one host is preferred to them. Of
     several to the same host the first that leads anywhere counts.
     """
+    routes = {name: switch.static_routes() for name, switch in switches.items()}
+    if not any(routes.values()):
+        return
     hosts = {ipaddress.IPv4Network(host_address(topology, host)): host for host in topology.hosts}
     up = {end for link in links for end in (link.a, link.b)}
     addresses = {Port(name, own): ip for name, switch in switches.items() for own, ip in switch.addresses().items()}
     for name, switch in switches.items():
         seen: set[str] = set()
-        for route in switch.static_routes():
+        for route in routes[name]:
             host = hosts.get(route.prefix)
             port = _port_towards(route, switch, addresses, up)
             if host is not None and host not in seen and port is not None:

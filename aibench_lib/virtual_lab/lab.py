@@ -4,7 +4,7 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -37,6 +37,8 @@ EOS_GNMI_PORT = 6030
 SRLINUX_GNMI_PORT = 57400
 
 _STOP_GRACE_SECONDS = 0.5
+_HAND_ON_SECONDS = 60.0
+"""Longer than the patience with a slow listener: it is over only where the lab goes down meanwhile."""
 
 
 class Lab:
@@ -166,8 +168,8 @@ class Lab:
         assert loop is not None, "agents call after the start"
 
         def tell(part: History) -> None:
-            for subscription in listeners:
-                loop.call_soon_threadsafe(subscription.push, subscription.of_trial(part))
+            batches = [subscription.of_trial(part) for subscription in listeners]
+            asyncio.run_coroutine_threadsafe(_hand_on(listeners, batches), loop).result(_HAND_ON_SECONDS)
 
         priorities = frozenset(flow.priority for flow in trial.flows)
         return self.world.run(trial, demand(listeners, priorities), tell)
@@ -181,7 +183,12 @@ class Lab:
         for subscription in self._subscriptions:
             batch = subscription.changes(self.world.now_ns)
             if batch:
-                subscription.push(batch)
+                subscription.outbox.put_now(batch)
+
+
+async def _hand_on(listeners: Sequence[Subscription], batches: Sequence[list[bytes]]) -> None:
+    """Give every listener its messages; one that is slow holds up the trial, not for ever."""
+    await asyncio.gather(*(listener.outbox.put(batch) for listener, batch in zip(listeners, batches, strict=True)))
 
 
 class VirtualLab:

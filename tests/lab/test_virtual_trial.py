@@ -202,6 +202,28 @@ def test_a_transfer_that_outlasts_the_timeout_is_reported_as_such(coordinator):
         coordinator.run_trial("short", incast(), LEAD_NS, timeout_ns=50_000)
 
 
+def test_transfers_that_share_a_queue_pair_come_back_one_by_one(coordinator):
+    alike = Transfer(peer="decode01", qp=7, size_bytes=SIZE_BYTES)
+    load = TrialLoad(transfers={"prefill01": (alike, alike, alike), "decode01": ()}, seed=1)
+    trial = coordinator.run_trial("shared", load, LEAD_NS)
+    ends = sorted(trial.table["completed_ns"].to_pylist())
+    assert len(set(ends)) == 3
+    assert trial.nic["prefill01"]["tx_packets"] == 3 * -(-SIZE_BYTES // 4096)
+    assert trial.nic["decode01"]["out_of_sequence"] == 0
+
+
+def test_a_trial_with_a_duration_ends_then_and_says_what_was_not_finished(coordinator):
+    early, late = (Transfer(peer="decode01", qp=7, size_bytes=1000, offset_ns=offset) for offset in (0, 100_000))
+    load = TrialLoad(
+        transfers={"prefill01": (early, late), "decode01": ()}, seed=1, duration_ns=50_000, unfinished_ok=True
+    )
+    trial = coordinator.run_trial("duration", load, LEAD_NS)
+    assert trial.table["status"].to_pylist() == ["ok", "timeout"]
+    assert trial.table["posted_ns"].to_pylist() == [trial.t0_ns, None]
+    assert trial.table["completed_ns"].to_pylist()[1] is None
+    assert trial.t_end_ns == trial.t0_ns + 50_000
+
+
 @pytest.fixture
 def stubs(lab):
     agents = lab.agents("prefill01", "prefill02", "decode01")
@@ -241,6 +263,18 @@ def test_what_comes_too_early_or_is_unknown_is_refused(lab, stubs):
     code, details = refusal(run, first, lab, "a", 2, lead_ns=-1)
     assert code == invalid
     assert "has passed" in details
+
+
+def test_one_queue_pair_serves_one_peer_in_one_priority(stubs):
+    first, *_ = stubs
+    for other in ({"peer": "decode02"}, {"peer": "decode01", "priority": 4}):
+        transfers = [
+            agent_pb2.Transfer(**{"peer": "decode01", "qp": 1, "size_bytes": 1000, "priority": 3, **changes})
+            for changes in ({}, other)
+        ]
+        code, details = refusal(first.Prepare, agent_pb2.PrepareRequest(trial="q", transfers=transfers, seed=1))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert details.startswith("prefill01: queue pair 1 cannot serve decode01 in priority 3 and")
 
 
 def test_a_participant_that_never_comes_is_named_to_those_who_wait(lab, stubs):

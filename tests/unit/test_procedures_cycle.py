@@ -98,5 +98,7 @@ def test_a_detour_that_leads_back_is_found():
 
 
 def test_only_leaves_of_a_two_tier_clos_have_a_choice():
-    assert switches_with_choices(TOPOLOGY) == ("leaf1", "leaf2", "leaf3")
-    assert switches_with_choices(clos(1, 0, 4)) == ()
+    pairs = list(itertools.permutations(TOPOLOGY.hosts, 2))
+    assert switches_with_choices(TOPOLOGY, pairs) == ("leaf1", "leaf2", "leaf3")
+    assert switches_with_choices(TOPOLOGY, [("prefill11", "prefill21")]) == ("leaf1",)
+    assert switches_with_choices(clos(1, 0, 4), [("prefill11", "prefill12")]) == ()

@@ -1,5 +1,6 @@
 """What holds in every run: conservation, completion, determinism, and the same bits with the compiler off."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -8,10 +9,24 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulator_fabrics import check_conservation, clos, digest, eventful_run
+from simulator_fabrics import check_conservation, clos, digest, eventful_run, set_pfc_everywhere, troubled_run
 
-from aibench_lib.model import Port
-from aibench_lib.simulator import PRESETS, Ecn, Parameters, Simulation, warm_up
+from aibench_lib.model import Port, Topology
+from aibench_lib.simulator import (
+    PRESETS,
+    Detour,
+    Ecn,
+    Fault,
+    LinkDown,
+    LossyLink,
+    Parameters,
+    PauseStorm,
+    Pfc,
+    PfcWatchdog,
+    Simulation,
+    SwitchReload,
+    warm_up,
+)
 from aibench_lib.units import GBPS
 
 parameters = st.builds(
@@ -83,6 +98,128 @@ def test_bytes_are_conserved_and_every_flow_completes(
     assert not simulation.counters()["depth_bytes"].any()
 
 
+thresholds = st.one_of(
+    st.builds(Pfc, xoff_bytes=st.integers(0, 200_000), xon_offset_bytes=st.integers(0, 20_000)),
+    st.builds(Pfc, alpha=st.sampled_from([1 / 128, 1 / 8, 1.0, 16.0]), xon_offset_bytes=st.integers(0, 20_000)),
+)
+lossless_parameters = st.builds(
+    Parameters,
+    mtu_bytes=st.sampled_from([256, 1024, 4096]),
+    forwarding=st.sampled_from(["store-and-forward", "cut-through"]),
+    dcqcn=st.sampled_from(["off", "ns3-hpcc"]),
+    reserved_bytes=st.integers(0, 10_000),
+    propagation_ns=st.integers(0, 2_000),
+    pause_response_ns=st.integers(0, 2_000),
+    pause_quanta=st.sampled_from([100, 65_535]),
+    link_detection_ns=st.sampled_from([0, 5_000, 50_000]),
+    convergence_ns=st.sampled_from([0, 20_000]),
+    retransmit_timeout_ns=st.just(200_000),
+)
+times = st.tuples(st.integers(0, 60_000_000), st.integers(1, 60_000_000))
+watchdogs = st.builds(
+    PfcWatchdog, st.integers(1_000, 30_000), st.integers(1_000, 30_000), st.sampled_from(["drop", "forward"])
+)
+
+
+def fault_of(topology: Topology, kind: int, place: int) -> Fault:
+    """Return one of the faults that this fabric can have."""
+    link = topology.links[place % len(topology.links)]
+    host = topology.hosts[place % len(topology.hosts)]
+    faults = (
+        LossyLink(link.a, 0.05),
+        PauseStorm(host, 3),
+        Detour(link.a.node, host, link.a),
+        LinkDown(link.b),
+        SwitchReload(topology.switches[place % len(topology.switches)]),
+    )
+    return faults[kind]
+
+
+def loaded(
+    topology: Topology, given_parameters: Parameters, pfc: Pfc, extra_bytes: int, given_messages: list, seed: int
+) -> Simulation:
+    """Return a fabric whose buffers hold the headroom PFC needs and not much more, with a load in two priorities."""
+    trial = Simulation(topology, dataclasses.replace(given_parameters, buffer_bytes=1 << 40), seed)
+    ends = [end for link in topology.links for end in (link.a, link.b) if end.node in topology.switches]
+    needs = dict.fromkeys(topology.switches, 0)
+    for end in ends:
+        needs[end.node] += trial.headroom_bytes(end) + given_parameters.reserved_bytes
+    buffer = max(needs.values()) + extra_bytes
+    simulation = Simulation(topology, dataclasses.replace(given_parameters, buffer_bytes=buffer), seed)
+    set_pfc_everywhere(simulation, topology, pfc)
+    for place, shift, size, start, qp in given_messages:
+        here = place % len(topology.hosts)
+        there = (here + 1 + shift % (len(topology.hosts) - 1)) % len(topology.hosts)
+        for priority in (3, 0):
+            hosts = topology.hosts[here], topology.hosts[there]
+            simulation.start_flow(*hosts, size, start, 10 * qp + priority, priority=priority)
+    return simulation
+
+
+fabrics = st.builds(clos, st.integers(1, 3), st.integers(1, 2), st.integers(2, 4), rates, rates)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    fabrics,
+    lossless_parameters,
+    thresholds,
+    st.integers(0, 100_000),
+    messages,
+    st.dictionaries(st.sampled_from([0, 1, 3, 4]), st.integers(1, 5)),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 10**6), times), max_size=2),
+    st.integers(0, 9),
+)
+def test_a_lossless_class_never_drops_for_want_of_buffer_under_any_load(
+    topology, given_parameters, pfc, extra_bytes, given_messages, weights, faults, seed
+) -> None:
+    simulation = loaded(topology, given_parameters, pfc, extra_bytes, given_messages, seed)
+    for link in topology.links:
+        simulation.set_scheduling(link.a, weights)
+    for kind, place, (start, length) in faults:
+        simulation.inject(fault_of(topology, kind, place), start, start + length)
+    for until in range(0, 150_000_000, 5_000_000):
+        simulation.advance(until)
+        check_conservation(simulation, topology)
+    counters = simulation.counters()
+    assert counters[counters["priority"] == 3]["dropped_no_buffer_packets"].sum() == 0
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    fabrics,
+    lossless_parameters,
+    thresholds,
+    st.integers(0, 100_000),
+    messages,
+    watchdogs,
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 10**6), times), min_size=1, max_size=4),
+    st.integers(0, 9),
+)
+def test_bytes_are_conserved_whatever_goes_wrong_and_every_flow_completes_once_it_is_over(
+    topology, given_parameters, pfc, extra_bytes, given_messages, watchdog, faults, seed
+) -> None:
+    simulation = loaded(topology, given_parameters, pfc, extra_bytes, given_messages, seed)
+    for link in topology.links:
+        simulation.set_watchdog(link.a, watchdog)
+    for kind, place, (start, length) in faults:
+        simulation.inject(fault_of(topology, kind, place), start, start + length)
+    now = 0
+    for until in range(0, 150_000_000, 5_000_000):
+        simulation.advance(until)
+        assert simulation.now_ps == until >= now
+        now = until
+        check_conservation(simulation, topology)
+    simulation.advance(20_000_000_000)
+    check_conservation(simulation, topology)
+    assert simulation.idle
+    assert len(simulation.completions()) == 2 * len(given_messages)
+    counters = simulation.counters()
+    assert not counters["ingress_bytes"].any()
+    assert not counters["headroom_bytes"].any()
+    assert not simulation.paused()
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_the_same_seed_gives_the_same_bytes(preset: str) -> None:
     assert digest(eventful_run(preset)) == digest(eventful_run(preset))
@@ -123,12 +260,26 @@ def test_marks_at_one_port_do_not_change_the_draws_of_another() -> None:
 
 def test_the_interpreted_kernel_gives_the_same_bits_as_the_compiled_one() -> None:
     presets = sorted(PRESETS)
-    program = f"from simulator_fabrics import *\nfor preset in {presets}: print(digest(eventful_run(preset)))"
+    program = (
+        f"from simulator_fabrics import *\nfor preset in {presets}: print(digest(eventful_run(preset)))\n"
+        "print(digest(troubled_run()))"
+    )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parent)}
     interpreted = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=environment, check=True, capture_output=True, text=True
     )
-    assert interpreted.stdout.split() == [digest(eventful_run(preset)) for preset in presets]
+    expected = [*(digest(eventful_run(preset)) for preset in presets), digest(troubled_run())]
+    assert interpreted.stdout.split() == expected
+
+
+def test_the_troubled_run_deserves_its_name() -> None:
+    simulation = troubled_run()
+    counters = simulation.counters()
+    for cause in ("no_buffer", "link_down", "corrupted", "watchdog"):
+        assert counters[f"dropped_{cause}_packets"].any(), cause
+    for name in ("pause_tx_frames", "paused_ps", "watchdog_trips", "lost_on_wire_bytes"):
+        assert counters[name].any(), name
+    assert simulation.idle
 
 
 def test_a_compiled_kernel_is_not_announced() -> None:

@@ -38,6 +38,25 @@ def test_the_loss_of_a_last_packet_is_repaired_by_the_timeout() -> None:
     assert flows["retransmitted_packets"].tolist() == [0, 0, 1]
 
 
+def test_queue_pairs_draw_their_timeouts_between_the_shortest_and_a_multiple_of_it() -> None:
+    simulation = Simulation(
+        star(9),
+        Parameters(
+            dcqcn="off", buffer_bytes=PACKET_BYTES, retransmit_timeout_ns=TIMEOUT_NS, retransmit_timeout_spread=4
+        ),
+        seed=1,
+    )
+    for sender in range(1, 10):
+        simulation.start_flow(f"s{sender}", "receiver", 4096, 0, qp=1)
+    simulation.advance()
+    flows = simulation.completions()
+    unloaded = 2 * PACKET_PS + 2 * HOP_PS
+    again = flows["received_ps"][flows["retransmitted_packets"] == 1] - unloaded
+    assert len(again) == len(set(again)) == 7
+    assert again.min() >= TIMEOUT_NS * 1_000
+    assert again.max() <= 4 * TIMEOUT_NS * 1_000 + 7 * PACKET_PS
+
+
 def test_no_timeout_strikes_while_acknowledgements_come() -> None:
     # A round trip takes 4.2 us, the message 23 us.
     simulation = Simulation(chain(2), Parameters(retransmit_timeout_ns=5_000), seed=1)

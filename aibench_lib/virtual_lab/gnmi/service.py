@@ -232,7 +232,7 @@ class GnmiService:
                 await context.write(message)
             await context.write(gnmi_pb2.SubscribeResponse(sync_response=True).SerializeToString())
             while not once:
-                batch = await subscription.batches.get()
+                batch = await subscription.outbox.take()
                 if batch is None:
                     await context.abort(
                         Code.RESOURCE_EXHAUSTED, f"{self._target.name}: the subscriber is too slow; subscribe again"
@@ -241,6 +241,7 @@ class GnmiService:
                 for message in batch:
                     await context.write(message)
         finally:
+            subscription.outbox.close()
             self._detach(subscription)
 
     async def _check_encoding(self, encoding: int, context: Context) -> None:

@@ -1,6 +1,5 @@
 """One Subscribe call: which entries it wants, and the messages that a trial gives it."""
 
-import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pygnmi.spec.v080 import gnmi_pb2
 from aibench_lib.model import Port
 from aibench_lib.virtual_lab.course import Demand, next_multiple
 from aibench_lib.virtual_lab.gnmi import values as typed
+from aibench_lib.virtual_lab.gnmi.outbox import Outbox
 from aibench_lib.virtual_lab.gnmi.paths import Elements, to_proto
 from aibench_lib.virtual_lab.history import History, Integers, Rows, Snapshot, Table
 from aibench_lib.virtual_lab.observed import PER_PRIORITY, Entry
@@ -22,9 +22,6 @@ SHORTEST_INTERVAL_NS = 1_000
 _SERIES_BELOW_NS = 500_000
 """Queues that are sampled more often than this are recorded in the simulator's kernel, one by one; everything else is
 read from all counters at once, between two steps of the simulation."""
-
-_BACKLOG = 1024
-"""Parts of trials that a subscriber may lag behind before the stream is ended."""
 
 Timed = tuple[int, bytes]
 
@@ -195,14 +192,14 @@ class OnChange:
 
 @dataclass
 class Subscription:
-    """Everything that one Subscribe call wants; ``batches`` feeds its stream."""
+    """Everything that one Subscribe call wants; ``outbox`` feeds its stream."""
 
     sampled: list[Sampled] = field(default_factory=list)
     congestion: list[Congestion] = field(default_factory=list)
     on_change: list[OnChange] = field(default_factory=list)
     aggregates: bool = False
     """Whether samples of one time may share a notification (allow_aggregation); their updates have absolute paths."""
-    batches: "asyncio.Queue[list[bytes] | None]" = field(default_factory=lambda: asyncio.Queue(_BACKLOG + 1))
+    outbox: Outbox = field(default_factory=Outbox)
 
     def current(self, rows: Rows, snapshot: Snapshot) -> list[bytes]:
         """Return the state of everything now."""
@@ -217,15 +214,6 @@ class Subscription:
     def changes(self, time_ns: int) -> list[bytes]:
         """Return what has changed of the states that are told when they change."""
         return [message for state in self.on_change for _, message in state.changes(time_ns)]
-
-    def push(self, batch: list[bytes]) -> None:
-        """Feed the stream; one that lags too far behind is ended instead."""
-        if not batch:
-            return
-        if self.batches.qsize() < _BACKLOG:
-            self.batches.put_nowait(batch)
-        elif not self.batches.full():
-            self.batches.put_nowait(None)
 
     def of_trial(self, history: History) -> list[bytes]:
         """Return the messages of a part of a trial in the order of time.
