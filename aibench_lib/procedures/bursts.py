@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from aibench_lib import kpi
+from aibench_lib.catalogue import benchmark
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Topology, Transfer, TrialLoad
 from aibench_lib.procedures.procedure import (
@@ -30,22 +31,14 @@ from aibench_lib.procedures.procedure import (
     defined,
     growth,
 )
-from aibench_lib.units import BITS_PER_BYTE, NS_PER_SECOND
+from aibench_lib.units import BITS_PER_BYTE, NS_PER_SECOND, NS_PER_US
 
 LOSSLESS_PRIORITY = 3
 """The class of the burst and of the victim: the one that PFC pauses."""
-PROBE_PRIORITY = 5
-"""The class of the probe: one that the burst's class does not outrank, so that waiting for it is no scheduling."""
 BURST_QP, PROBE_QP, VICTIM_QP = 1, 2, 3
-SMALL_BYTES = 1_000
-"""Payload of a message of probe and victim."""
-INTERVAL_NS = 25_000
-"""Time between two messages of a stream: 0.32 Gbit/s, below 0.1 % of a 400 Gbit/s link."""
-CALM_NS = 250_000
-"""Probe and victim are alone for so long, which shows their undisturbed completion time."""
 
 _RESUMED_NS = 250_000
-"""They go on for so long after the burst could be over, were nothing lost."""
+"""Probe and victim go on for so long after the burst could be over, were nothing lost."""
 _PAUSE_COUNTER = f"rx_prio{LOSSLESS_PRIORITY}_pause_duration"
 
 
@@ -87,27 +80,30 @@ def burst_load(point: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
 
     Draft: Section 8.2; T_arrival is the window.
     """
+    numbers = benchmark("8.2").constants
+    calm_ns = numbers["undisturbed_us"] * NS_PER_US
     window_ns = round(float(point["arrival_window_seconds"]) * NS_PER_SECOND)
     size = int(point["message_bytes"])
     receiver, elsewhere = site.receivers
     offsets = np.random.default_rng(seed).integers(0, window_ns, size=len(site.senders), endpoint=True)
     transfers: dict[str, tuple[Transfer, ...]] = {
-        sender: (Transfer(peer=receiver, qp=BURST_QP, size_bytes=size, offset_ns=CALM_NS + int(offset)),)
+        sender: (Transfer(peer=receiver, qp=BURST_QP, size_bytes=size, offset_ns=calm_ns + int(offset)),)
         for sender, offset in zip(site.senders, offsets, strict=True)
     }
     bps = _link_bps(terms.fabric.topology, receiver)
     drain_ns = len(site.senders) * size * BITS_PER_BYTE * NS_PER_SECOND // bps
-    end_ns = CALM_NS + window_ns + drain_ns + _RESUMED_NS
+    end_ns = calm_ns + window_ns + drain_ns + _RESUMED_NS
     first = site.senders[0]
-    transfers[first] += _small(receiver, PROBE_QP, PROBE_PRIORITY, end_ns)
+    transfers[first] += _small(receiver, PROBE_QP, numbers["probe_priority"], end_ns)
     transfers[first] += _small(elsewhere, VICTIM_QP, LOSSLESS_PRIORITY, end_ns)
     return TrialLoad(transfers={**transfers, **dict.fromkeys(site.receivers, ())}, seed=seed)
 
 
 def _small(peer: str, qp: int, priority: int, end_ns: int) -> tuple[Transfer, ...]:
+    numbers = benchmark("8.2").constants
     return tuple(
-        Transfer(peer=peer, qp=qp, size_bytes=SMALL_BYTES, offset_ns=offset_ns, priority=priority)
-        for offset_ns in range(0, end_ns, INTERVAL_NS)
+        Transfer(peer=peer, qp=qp, size_bytes=numbers["probe_message_bytes"], offset_ns=offset_ns, priority=priority)
+        for offset_ns in range(0, end_ns, numbers["probe_interval_us"] * NS_PER_US)
     )
 
 

@@ -55,5 +55,6 @@ def workload_of(planned: Sequence[PlannedTest], profile: Profile) -> Mapping[str
         for key in test.points[0]:
             levels = dict.fromkeys(str(point[key]) for point in test.points)
             described[f"Test {test.benchmark.id}: {key}"] = ", ".join(levels)
+        described |= {f"Test {test.benchmark.id}: {key}": str(value) for key, value in test.benchmark.constants.items()}
         described[f"Test {test.benchmark.id}: trials per configuration"] = str(test.trials)
     return {**described, "Simultaneous start": f"within {profile.start_jitter_ns} ns, uniform, drawn anew each trial"}

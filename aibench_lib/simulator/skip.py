@@ -51,7 +51,7 @@ def advance(simulation: Simulation, until_ps: int | None = None) -> None:
             steps = min(MOST_STEPS, 2 * steps)
             searched = max(simulation.now_ps - start, _packet_time(simulation))
             pause = SHARE * searched * max(1, cost // max(1, simulation.events - events))
-            simulation.advance(min(limit, simulation.now_ps + pause))
+            simulation.advance(min(limit, max(simulation.now_ps + pause, _next_event(simulation))))
     if until_ps is not None:
         simulation.advance(until_ps)
 
@@ -142,6 +142,11 @@ def _soon(events: Ints, now: int) -> Ints:
     """Return the events of the next 10 us, their times counted from now."""
     soon: Ints = events[events[:, 0] <= now + 10 * PS_PER_US] - np.array((now, 0))
     return soon
+
+
+def _next_event(simulation: Simulation) -> int:
+    """Return when something happens next [ps]; 0 if nothing ever does."""
+    return int(simulation._heap[0, kernel.TIME]) if simulation._clock[kernel.HEAP_SIZE] else 0
 
 
 def _packet_time(simulation: Simulation) -> int:

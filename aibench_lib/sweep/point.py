@@ -8,13 +8,14 @@ import numpy.typing as npt
 
 from aibench_lib.errors import UndefinedKpi
 from aibench_lib.kpi.fairness import jain_index
-from aibench_lib.simulator import Simulation
+from aibench_lib.simulator import Simulation, skip
 from aibench_lib.stats import percentile
 from aibench_lib.sweep.spec import Case, Point, case, label
 from aibench_lib.units import BITS_PER_BYTE, NS_PER_MS, PS_PER_NS, PS_PER_SECOND, PS_PER_US
 
 _STEP_PS = 100 * PS_PER_US
-"""A simulation looks this often whether it is to stop."""
+"""A simulation looks this often whether it is to stop; one that skips, in steps that are worth skipping."""
+_SKIPPING_STEP_PS = 100_000 * PS_PER_US
 
 Row = dict[str, int | float | str | None]
 
@@ -30,7 +31,10 @@ def run_point(point: Point, stop: threading.Event | None = None) -> Row:
     simulation = _simulation(simulated, point.seed)
     limit = simulated.limit_ms * NS_PER_MS * PS_PER_NS
     while not simulation.idle and simulation.now_ps < limit and not (stop and stop.is_set()):
-        simulation.advance(min(simulation.now_ps + _STEP_PS, limit))
+        if simulated.skip_ahead:
+            skip.advance(simulation, min(simulation.now_ps + _SKIPPING_STEP_PS, limit))
+        else:
+            simulation.advance(min(simulation.now_ps + _STEP_PS, limit))
     varied = {key: label(value) for key, value in point.varied.items()}
     return {**varied, "seed": point.seed, **_results(simulated, simulation)}
 
@@ -38,12 +42,15 @@ def run_point(point: Point, stop: threading.Event | None = None) -> Row:
 def _simulation(simulated: Case, seed: int) -> Simulation:
     simulation = Simulation(simulated.topology, simulated.parameters, seed)
     priority = simulated.pattern.priority
-    if simulated.ecn is not None:
-        switches = set(simulated.topology.switches)
-        for link in simulated.topology.links:
-            for port in (link.a, link.b):
-                if port.node in switches:
-                    simulation.set_ecn(port, priority, simulated.ecn)
+    switches = set(simulated.topology.switches)
+    for link in simulated.topology.links:
+        for port in (link.a, link.b):
+            if port.node in switches:
+                simulation.set_ecn(port, priority, simulated.ecn)
+                simulation.set_pfc(port, priority, simulated.pfc)
+    if simulated.load_balancing is not None:
+        for switch in simulated.topology.switches:
+            simulation.set_load_balancing(switch, simulated.load_balancing)
     for flow in simulated.flows:
         simulation.start_flow(
             flow.source, flow.destination, simulated.pattern.size_bytes, flow.start_ps, flow.qp, priority
@@ -69,8 +76,13 @@ def _results(simulated: Case, simulation: Simulation) -> Row:
         "ecn_marked_packets": _total(counters, "ecn_marked_packets"),
         "dropped_packets": _total(counters, "dropped_packets"),
         "retransmitted_packets": int(done["retransmitted_packets"].sum()),
+        "reordered_packets": int(done["reordered_packets"].sum()),
+        "pause_tx_frames": _total(counters, "pause_tx_frames"),
+        "paused_us": _total(counters, "paused_ps") / PS_PER_US,
         "peak_queue_bytes": int(counters["peak_depth_bytes"][at_switches].max()),
         "peak_buffer_bytes": int(simulation.buffers()["peak_bytes"].max()),
+        "method": simulation.method,
+        "skipped_us": simulation.skipped_ps / PS_PER_US,
         "packet_hops": simulation.packet_hops,
         "events": simulation.events,
     }

@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Topology
-from aibench_lib.simulator import Ecn, Parameters
+from aibench_lib.simulator import Ecn, LoadBalancing, Parameters, Pfc
 from aibench_lib.spec import build, load_yaml
 from aibench_lib.sweep.patterns import Flow, Pattern, flows, parse_pattern
 from aibench_lib.topology import parse_topology
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,12 @@ class _SweepFile:
     """The simulator's parameters that differ from their defaults."""
     ecn: Mapping[str, object] | None = None
     """Marking of all switch ports in the pattern's priority: ``kmin_bytes``, ``kmax_bytes``, ``pmax``."""
+    pfc: Mapping[str, object] | None = None
+    """PFC of all switch ports for the pattern's priority: ``xoff_bytes`` or ``alpha``, and more of :class:`Pfc`."""
+    load_balancing: Mapping[str, object] | None = None
+    """Of all switches: ``mode``, ``flowlet_gap_ns``."""
+    skip_ahead: bool = False
+    """Whether time in which a simulation only repeats itself is skipped."""
     limit_ms: int = 1000
     """A point ends after this simulated time, whatever is unfinished then [ms]."""
     vary: Mapping[str, Sequence[object]] = field(default_factory=dict)
@@ -61,6 +69,9 @@ class Case:
     pattern: Pattern
     flows: Sequence[Flow]
     ecn: Ecn | None
+    pfc: Pfc | None
+    load_balancing: LoadBalancing | None
+    skip_ahead: bool
     limit_ms: int
 
 
@@ -95,24 +106,32 @@ def case(point: Point) -> Case:
         SpecError: It cannot be simulated; the message says which point and why.
     """
     values, where = point.values, point.where
-    topology = parse_topology(values["topology"], f"{where}.topology")
-    pattern = parse_pattern(values["pattern"], f"{where}.pattern")
-    ecn = values.get("ecn")
-    limit = values.get("limit_ms", _SweepFile.limit_ms)
-    if type(limit) is not int or limit < 1:
-        raise SpecError(f"{where}.limit_ms: {limit!r} is not a whole number of at least 1")
+    spec = build(_SweepFile, values, where)
+    topology = parse_topology(spec.topology, f"{where}.topology")
+    pattern = parse_pattern(spec.pattern, f"{where}.pattern")
+    if type(spec.limit_ms) is not int or spec.limit_ms < 1:
+        raise SpecError(f"{where}.limit_ms: {spec.limit_ms!r} is not a whole number of at least 1")
+    if not isinstance(spec.skip_ahead, bool):
+        raise SpecError(f"{where}.skip_ahead: {spec.skip_ahead!r} is neither true nor false")
     try:
         messages = flows(pattern, topology, point.seed)
     except ValueError as error:
         raise SpecError(f"{where}.pattern: {error}") from error
     return Case(
         topology,
-        build(Parameters, values.get("simulation", {}), f"{where}.simulation"),
+        build(Parameters, spec.simulation, f"{where}.simulation"),
         pattern,
         messages,
-        None if ecn is None else build(Ecn, ecn, f"{where}.ecn"),
-        limit,
+        _optional(Ecn, spec.ecn, f"{where}.ecn"),
+        _optional(Pfc, spec.pfc, f"{where}.pfc"),
+        _optional(LoadBalancing, spec.load_balancing, f"{where}.load_balancing"),
+        spec.skip_ahead,
+        spec.limit_ms,
     )
+
+
+def _optional(kind: type[T], values: object, where: str) -> T | None:
+    return None if values is None else build(kind, values, where)
 
 
 def label(value: object) -> int | float | str:

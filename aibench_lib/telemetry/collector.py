@@ -112,7 +112,10 @@ def run(socket: Path) -> int:
         return 1
     with Listener(str(socket), family="AF_UNIX", backlog=8) as listener:
         threading.Thread(target=_accept, args=(listener, collection, stopped), name="control", daemon=True).start()
-        _say({"ready": True})
+        try:
+            _say({"ready": True})
+        except BrokenPipeError:  # who started it has ended meanwhile
+            stopped.set()
         stopped.wait()
     with contextlib.suppress(OSError):
         socket.parent.rmdir()

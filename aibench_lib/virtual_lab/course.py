@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aibench_lib.model import Port
-from aibench_lib.simulator import Simulation
+from aibench_lib.simulator import Simulation, skip
 from aibench_lib.units import NS_PER_MS, PS_PER_NS
 from aibench_lib.virtual_lab.history import (
     CUMULATIVE,
@@ -22,6 +22,9 @@ _SNAPSHOTS = 128
 _SAMPLES = 200_000
 """Of single queues, likewise."""
 _SHORTEST_STRIDE_NS = NS_PER_MS
+_SKIP_AFTER_NS = 20 * NS_PER_MS
+_BUSY_EVENTS = 5_000
+"""What repeats itself is looked for in trials that are longer than this, after a stride of so many events."""
 _STRIDES_SO_FAR = 64
 """A stride is at most this part of the time that has passed: an end is overlooked by that much at most."""
 
@@ -73,6 +76,7 @@ class Course:
         self._before = before
         self._tell = tell
         self._steps: list[Snapshot] = []
+        self._is_busy = False
         self._longest_ns = _SNAPSHOTS * NS_PER_MS * 1000
         if queues:
             simulation.record_series(queues, demand.series_ns * PS_PER_NS)
@@ -83,7 +87,7 @@ class Course:
         now_ns = part_ns = self._origin_ns
         while not self._simulation.idle and now_ns != last_ns:
             now_ns = self._next_stop(now_ns, last_ns)
-            self._simulation.advance((now_ns - self._origin_ns) * PS_PER_NS)
+            self._advance(now_ns - self._origin_ns)
             if self._step_ns and now_ns % self._step_ns == 0:
                 self._steps.append(self.snapshot(now_ns))
             full = len(self._steps) >= _SNAPSHOTS or (self._queues and now_ns - part_ns >= self._longest_ns)
@@ -100,6 +104,13 @@ class Course:
         """Return what was recorded since the part before, up to the trial's end."""
         self._steps = [snap for snap in self._steps if snap.time_ns < end_ns]
         return self._part(end_ns, after)
+
+    def _advance(self, until_ns: int) -> None:
+        simulation = self._simulation
+        events, skipped_ps = simulation.events, simulation.skipped_ps
+        looks = self._is_busy and until_ns > _SKIP_AFTER_NS
+        (skip.advance if looks else Simulation.advance)(simulation, until_ns * PS_PER_NS)
+        self._is_busy = simulation.events - events >= _BUSY_EVENTS or simulation.skipped_ps > skipped_ps
 
     def _next_stop(self, now_ns: int, last_ns: int | None) -> int:
         stride_ns = max(_SHORTEST_STRIDE_NS, (now_ns - self._origin_ns) // _STRIDES_SO_FAR)

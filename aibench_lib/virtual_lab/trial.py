@@ -59,8 +59,8 @@ class Outcome:
     """Host -> when the last transfer from or to it had ended."""
     out_of_order: Mapping[str, int]
     """Host -> packets that came to it out of their order."""
-    method: str = "packet"
-    skipped_ns: int = 0
+    method: str
+    skipped_ns: int
     """Lab time that was not simulated packet by packet."""
     nic_growth: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Host -> by how much each counter of its NIC grew."""
@@ -91,8 +91,7 @@ def outcome(simulation: Simulation, trial: Trial, origin_ns: int) -> Outcome:
     np.maximum.at(finished, sources, np.where(completed == NEVER, end_ns, completed))
     np.maximum.at(finished, destinations, np.where(received == NEVER, end_ns, received))
     reordered = np.zeros(len(names), np.int64)
-    if "reordered_packets" in (done.dtype.names or ()):  # TEMPORARY
-        np.add.at(reordered, destinations[flows], done["reordered_packets"])
+    np.add.at(reordered, destinations[flows], done["reordered_packets"])
     return Outcome(
         posted_ns=posted,
         received_ns=received,
@@ -100,6 +99,8 @@ def outcome(simulation: Simulation, trial: Trial, origin_ns: int) -> Outcome:
         end_ns=end_ns,
         finished_ns=dict(zip(names, finished.tolist(), strict=True)),
         out_of_order=dict(zip(names, reordered.tolist(), strict=True)),
+        method=simulation.method,
+        skipped_ns=simulation.skipped_ps // PS_PER_NS,
     )
 
 

@@ -6,13 +6,16 @@ import pyarrow as pa
 import pytest
 from simulated_inventory import LAB
 
+from aibench_lib.catalogue import benchmark
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.kpi import added_delay
 from aibench_lib.model import Port
 from aibench_lib.procedures import bursts
-from aibench_lib.procedures.bursts import BURST_QP, BURSTS, CALM_NS, PROBE_QP, VICTIM_QP
+from aibench_lib.procedures.bursts import BURST_QP, BURSTS, PROBE_QP, VICTIM_QP
 from aibench_lib.procedures.procedure import Change, Observation, Terms
 
+NUMBERS = benchmark("8.2").constants
+CALM_NS = 1000 * NUMBERS["undisturbed_us"]
 FABRIC = LAB.fabric("8.2")
 TERMS = Terms(start_jitter_ns=1000, trial_seconds=None, fabric=FABRIC)
 POINT = {"concurrent_transfers": 4, "message_bytes": 16_000_000, "arrival_window_seconds": 0.001}
@@ -89,7 +92,7 @@ def test_probe_and_victim_begin_before_the_burst_and_outlast_it():
 
 
 def test_probe_and_victim_are_less_than_a_thousandth_of_the_link():
-    assert bursts.SMALL_BYTES / bursts.INTERVAL_NS * 8 < 400 / 1000
+    assert NUMBERS["probe_message_bytes"] / NUMBERS["probe_interval_us"] / 1000 * 8 < 400 / 1000
 
 
 def test_the_same_seed_draws_the_same_burst_and_another_seed_another():

@@ -122,6 +122,28 @@ def test_a_point_ends_at_its_limit_and_counts_what_was_completed(tmp_path):
     assert row["completion_max_us"] is row["goodput_bps"] is row["jfi"] is None
 
 
+def test_pfc_and_load_balancing_are_set_at_every_switch(tmp_path):
+    vary = {"load_balancing.mode": ["ecmp", "packet_spray"], "pfc": [None, {"xoff_bytes": 50_000}]}
+    simulation = {"dcqcn": "off", "buffer_bytes": 3_000_000}
+    changes = {"vary": vary, "seeds": [1], "simulation": simulation, "ecn": None}
+    pattern = {"kind": "incast", "senders": 7, "size_bytes": 1_000_000}
+    rows = [run_point(point) for point in load_sweep(write(tmp_path, pattern=pattern, **changes))]
+    assert [row["dropped_packets"] > 0 for row in rows] == [True, False, True, False]
+    assert [row["pause_tx_frames"] > 0 for row in rows] == [row["paused_us"] > 0 for row in rows]
+    assert [row["pause_tx_frames"] > 0 for row in rows] == [False, True, False, True]
+    assert [row["reordered_packets"] > 0 for row in rows] == [False, False, True, True]
+
+
+def test_skipping_is_said_and_changes_nothing_else(tmp_path):
+    pattern = {"kind": "incast", "senders": 1, "size_bytes": 400_000_000}
+    points = load_sweep(write(tmp_path, pattern=pattern, vary={"skip_ahead": [False, True]}, seeds=[1]))
+    full, skipped = (run_point(point) for point in points)
+    assert (full["method"], full["skipped_us"], skipped["method"]) == ("packet", 0, "packet+skip")
+    assert 0.9 * full["completion_max_us"] < skipped["skipped_us"] < full["completion_max_us"]
+    differ = {"skip_ahead", "method", "skipped_us", "events"}
+    assert {key for key in full if full[key] != skipped[key]} <= differ
+
+
 def test_a_stopped_point_ends_early(tmp_path):
     stop = threading.Event()
     stop.set()
@@ -165,6 +187,9 @@ def test_messages_of_a_pair_follow_each_other_on_one_queue_pair():
         ({"vary": [1]}, r"sweep\.vary: expected keys and lists of values, found list"),
         ({"seeds": []}, r"sweep\.seeds: expected a list"),
         ({"seeds": ["a"]}, r"sweep\.seeds: 'a' is not a whole number"),
+        ({"pfc": {"xoff": 1}}, r"sweep\.pfc\.xoff: unknown key"),
+        ({"load_balancing": {"mode": "random"}}, r"sweep\.load_balancing: mode: 'random'"),
+        ({"skip_ahead": "yes"}, r"sweep\.skip_ahead: 'yes' is neither true nor false"),
         ({"limit_ms": 0}, r"sweep\.limit_ms: 0 is not a whole number"),
         ({"pattern": {"kind": "ring"}}, r"sweep\.pattern\.kind: 'ring' is not one of incast, permutation, all_to_all"),
         ({"pattern": {"kind": "permutation", "size_bytes": 0}, "vary": {}}, "size_bytes is 0, must be a whole number"),

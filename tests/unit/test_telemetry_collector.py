@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -105,6 +106,32 @@ def test_the_collector_ends_with_its_owner_and_leaves_everything_on_disk(server,
     assert not socket.parent.exists()
     assert Collector.attach(tmp_path).stop().rows == {"queue": 2}
     assert collector.stop().rows == {"queue": 2}
+
+
+def test_a_collector_whose_owner_ended_while_it_started_ends_too(server, tmp_path):
+    owner = subprocess.Popen([sys.executable, "-c", ""])
+    socket = tmp_path / "control"
+    orders = {
+        "folder": str(tmp_path / "telemetry"),
+        "owner_pid": owner.pid,
+        "start_seconds": 30,
+        "subscriptions": [asdict(subscription(server))],
+        "influx": None,
+    }
+    (tmp_path / "telemetry").mkdir()
+    reading, writing = os.pipe()
+    os.close(reading)  # nobody hears that it is ready
+    collector = subprocess.Popen(
+        [sys.executable, "-m", "aibench_lib.telemetry", "--control", str(socket)], stdin=subprocess.PIPE, stdout=writing
+    )
+    os.close(writing)
+    collector.stdin.write(json.dumps(orders).encode())
+    collector.stdin.close()
+    try:
+        assert collector.wait(20) == 0
+    finally:
+        collector.kill()
+        owner.wait()
 
 
 def test_no_secret_is_on_the_command_line(server, started, tmp_path):
