@@ -63,8 +63,8 @@ def standstills(
 ) -> list[Standstill]:
     """Return when ports waited for each other in a circle, in order.
 
-    The criterion for a deadlock as far as switches can show it: ports that received PAUSE and sent nothing in every one
-    of successive sampling intervals, for ``at_least_ns`` together, and wait for each other in a circle.
+    The criterion for a deadlock as far as switches can show it: ports that received PAUSE and sent nothing from one
+    sample to the next, for ``at_least_ns`` together, and wait for each other in a circle.
 
     Draft: Section 8.4, which gives no criterion.
 
@@ -73,7 +73,7 @@ def standstills(
         ports: The ports that were observed, ``m`` of them.
         time_ns: Times of the samples, rising, shape ``(n + 1,)``.
         stopped: Whether a port received PAUSE and sent nothing between two samples, shape ``(n, m)``.
-        at_least_ns: Shorter ones are left out; covers at least two intervals, since one may be an accident of sampling.
+        at_least_ns: Shorter ones are left out.
 
     Raises:
         TrialError: The shapes contradict each other.
@@ -89,7 +89,7 @@ def standstills(
     for row, now in enumerate((*rows, frozenset[Port]())):
         still = in_circles(standing & now)
         if standing and not still:
-            if row - begin >= 2 and time[row] - time[begin] >= at_least_ns:
+            if time[row] - time[begin] >= at_least_ns:
                 found.append(Standstill(begin_ns=int(time[begin]), end_ns=int(time[row]), ports=standing))
             standing = frozenset()
         if standing:

@@ -82,10 +82,10 @@ class Course:
             simulation.record_series(queues, demand.series_ns * PS_PER_NS)
             self._longest_ns = max(demand.series_ns, _SAMPLES // len(queues) * demand.series_ns)
 
-    def run(self, last_ns: int | None) -> None:
-        """Advance until nothing more happens, or to a time."""
+    def run(self, last_ns: int | None, stopped: Callable[[], bool]) -> int:
+        """Advance until nothing more happens, to a time, or until told to stop; return the time reached."""
         now_ns = part_ns = self._origin_ns
-        while not self._simulation.idle and now_ns != last_ns:
+        while not self._simulation.idle and now_ns != last_ns and not stopped():
             now_ns = self._next_stop(now_ns, last_ns)
             self._advance(now_ns - self._origin_ns)
             if self._step_ns and now_ns % self._step_ns == 0:
@@ -94,6 +94,7 @@ class Course:
             if full and not self._simulation.idle and now_ns != last_ns:
                 self._tell(self._part(now_ns + 1))
                 part_ns = now_ns
+        return now_ns
 
     def snapshot(self, time_ns: int) -> Snapshot:
         """Return all counters as they are, under a time."""

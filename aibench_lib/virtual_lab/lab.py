@@ -157,13 +157,13 @@ class Lab:
     def _detach(self, subscription: Subscription) -> None:
         self._subscriptions.remove(subscription)
 
-    async def _simulate(self, trial: Trial) -> Outcome:
+    async def _simulate(self, trial: Trial, stopped: Callable[[], bool]) -> Outcome:
         """Run one trial in a thread of its own, so that the servers answer meanwhile."""
         async with self._trial_runs:
             listeners = list(self._subscriptions)
-            return await asyncio.to_thread(self._run, trial, listeners)
+            return await asyncio.to_thread(self._run, trial, listeners, stopped)
 
-    def _run(self, trial: Trial, listeners: list[Subscription]) -> Outcome:
+    def _run(self, trial: Trial, listeners: list[Subscription], stopped: Callable[[], bool]) -> Outcome:
         loop = self._loop
         assert loop is not None, "agents call after the start"
 
@@ -172,7 +172,7 @@ class Lab:
             asyncio.run_coroutine_threadsafe(_hand_on(listeners, batches), loop).result(_HAND_ON_SECONDS)
 
         priorities = frozenset(flow.priority for flow in trial.flows)
-        return self.world.run(trial, demand(listeners, priorities), tell)
+        return self.world.run(trial, demand(listeners, priorities), tell, stopped)
 
     def _written(self) -> None:
         """Tell listeners what a write has changed, once it has taken effect."""

@@ -80,12 +80,15 @@ class Rendezvous:
 
     Args:
         now_ns: Tells lab time.
-        simulate: Runs a trial.
+        simulate: Runs a trial, and asks meanwhile whether nobody waits for it any more.
         patience_seconds: How long a participant waits for the others [s of wall time].
     """
 
     def __init__(
-        self, now_ns: Callable[[], int], simulate: Callable[[Trial], Awaitable[Outcome]], patience_seconds: float
+        self,
+        now_ns: Callable[[], int],
+        simulate: Callable[[Trial, Callable[[], bool]], Awaitable[Outcome]],
+        patience_seconds: float,
     ) -> None:
         self._now_ns = now_ns
         self._simulate = simulate
@@ -217,7 +220,7 @@ class Rendezvous:
         flows = [flow for host in sorted(meeting.flows) for flow in meeting.flows[host]]
         trial = Trial(t0_ns=start.t0_ns, seed=meeting.seed, flows=flows, timeout_ns=start.timeout_ns)
         try:
-            outcome = await self._simulate(trial)
+            outcome = await self._simulate(trial, meeting.outcome.done)
         except SpecError as error:
             self._end(meeting, NotReady(f"trial {meeting.name}: {error}"))
         else:

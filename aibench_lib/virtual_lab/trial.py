@@ -66,13 +66,14 @@ class Outcome:
     """Host -> by how much each counter of its NIC grew."""
 
 
-def outcome(simulation: Simulation, trial: Trial, origin_ns: int) -> Outcome:
+def outcome(simulation: Simulation, trial: Trial, origin_ns: int, reached_ns: int) -> Outcome:
     """Return how a trial went.
 
     Args:
-        simulation: Has run to its end or to the trial's timeout; its flows were started in the trial's order.
+        simulation: Its flows were started in the trial's order.
         trial: What was to be sent.
         origin_ns: Lab time at the simulation's time 0 [ns since the epoch].
+        reached_ns: When a trial that is not complete has ended.
     """
     done = simulation.completions()
     flows = done["flow"]
@@ -82,7 +83,7 @@ def outcome(simulation: Simulation, trial: Trial, origin_ns: int) -> Outcome:
     received, completed = times["received_ps"], times["completed_ps"]
     end_ns = int(completed.max(initial=trial.t0_ns)) + 1
     if len(flows) < len(trial.flows):
-        end_ns = trial.t0_ns + trial.timeout_ns
+        end_ns = max(reached_ns, trial.t0_ns + 1)
     offsets = np.fromiter((flow.offset_ns for flow in trial.flows), np.int64, len(trial.flows))
     posted = np.where(trial.t0_ns + offsets < end_ns, trial.t0_ns + offsets, NEVER)
     names = sorted({host for flow in trial.flows for host in (flow.source, flow.destination)})

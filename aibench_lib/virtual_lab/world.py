@@ -62,13 +62,20 @@ class World:
         counters = nic.counters(self.now, self.rows, self._nics[host])
         return counters | {nic.OUT_OF_SEQUENCE: self._out_of_sequence[host]}
 
-    def run(self, trial: Trial, demand: Demand, tell: Callable[[History], None]) -> Outcome:
+    def run(
+        self,
+        trial: Trial,
+        demand: Demand,
+        tell: Callable[[History], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
         """Simulate one trial and move lab time to its end.
 
         Args:
             trial: What is sent.
             demand: What must be recorded meanwhile.
             tell: Told of every part of the trial once it is over, in the order of time.
+            stopped: Asked now and then whether the trial shall end at once, as at its timeout.
 
         Raises:
             SpecError: A host's link is down, or the simulator refuses a flow.
@@ -81,8 +88,8 @@ class World:
         for flow in trial.flows:
             start_ps = (trial.t0_ns + flow.offset_ns - origin_ns) * PS_PER_NS
             simulation.start_flow(flow.source, flow.destination, flow.size_bytes, start_ps, flow.qp, flow.priority)
-        course.run(trial.last_ns)
-        result = outcome(simulation, trial, origin_ns)
+        reached_ns = course.run(trial.last_ns, stopped)
+        result = outcome(simulation, trial, origin_ns, reached_ns)
         after = at_rest(result.end_ns, course.snapshot(result.end_ns))
         tell(course.last_part(result.end_ns, after))
         before = {host: self.nic_counters(host) for host in result.finished_ns}

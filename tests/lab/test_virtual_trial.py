@@ -1,6 +1,7 @@
 """Trials in the virtual lab: what agents and switches say is what the simulator counted."""
 
 import threading
+import time
 
 import grpc
 import pytest
@@ -299,6 +300,21 @@ def test_stop_releases_those_who_wait(lab, stubs):
         receiver.Stop(agent_pb2.StopRequest(trial="c"))
     assert waiting.code() == grpc.StatusCode.ABORTED
     assert waiting.details() == "trial c: stopped"
+
+
+def test_stop_ends_a_trial_that_runs_and_the_next_one_begins_after_it(lab, coordinator, stubs):
+    first, _, receiver = stubs
+    transfers = [agent_pb2.Transfer(peer="decode01", qp=0, size_bytes=1 << 40, priority=3)]
+    endpoints = first.Prepare(agent_pb2.PrepareRequest(trial="d", transfers=transfers, seed=1)).endpoints
+    prepare(receiver, "d", peers=[])
+    receiver.Connect(agent_pb2.ConnectRequest(trial="d", senders=endpoints))
+    before = lab.lab.now_ns
+    waiting = [run(stub, lab, "d", 2) for stub in (first, receiver)]
+    time.sleep(0.5)
+    receiver.Stop(agent_pb2.StopRequest(trial="d"))
+    assert [call.code() for call in waiting] == [grpc.StatusCode.ABORTED] * 2
+    trial = coordinator.run_trial("after", incast(senders=SENDERS[:1]), LEAD_NS)
+    assert trial.t0_ns > before + LEAD_NS
 
 
 def test_an_agent_needs_the_certificate_of_its_coordinator(lab):

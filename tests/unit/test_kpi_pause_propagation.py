@@ -67,8 +67,9 @@ def test_ports_that_take_turns_are_none():
     assert found("xx.x", "x.xx", "xxx.", ".xxx") == []
 
 
-def test_one_sample_may_be_an_accident():
-    assert found("....", "xxxx", "....", at_least_ns=100) == []
+def test_one_interval_is_enough_if_it_is_long_enough():
+    assert found("....", "xxxx", "....", at_least_ns=100) == [(100, 200)]
+    assert found("....", "xxxx", "....", at_least_ns=101) == []
 
 
 def test_two_standstills_are_told_apart():

@@ -67,7 +67,7 @@ def test_blocks_come_in_rounds_and_probes_all_the_time():
     blocks = [transfer for transfer in feeding if transfer.size_bytes == 16_000_000]
     probes = [transfer for transfer in feeding if transfer.size_bytes == 4096]
     assert [transfer.offset_ns // (30_000 * MS) for transfer in blocks] == [0, 1]
-    assert [transfer.offset_ns for transfer in probes] == [100 * MS * i for i in range(600)]
+    assert [transfer.offset_ns for transfer in probes] == [500 * MS * i for i in range(120)]
     assert {transfer.qp for transfer in blocks}.isdisjoint({transfer.qp for transfer in probes})
 
 
