@@ -151,8 +151,9 @@ class Fabric:
     def _share_out(self, switch: str) -> None:
         """Divide a switch's buffer anew into what is reserved, headroom, and the shared pool."""
         node = self._switches.index(switch)
-        mine = np.repeat(self._port_rows[:, kernel.NODE] == node, PRIORITIES)
-        groups = self._queue_rows[mine & (self._queue_rows[:, kernel.PFC] != kernel.PFC_OFF)]
+        mine = np.flatnonzero(self._port_rows[:, kernel.NODE] == node)
+        groups = self._queue_rows.reshape(-1, PRIORITIES, kernel.QUEUE_COLUMNS)[mine].reshape(-1, kernel.QUEUE_COLUMNS)
+        groups = groups[groups[:, kernel.PFC] != kernel.PFC_OFF]
         aside = int(groups[:, [kernel.GROUP_RESERVED, kernel.HEADROOM]].sum())
         if aside > self._parameters.buffer_bytes:
             raise SpecError(

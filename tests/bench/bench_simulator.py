@@ -1,36 +1,42 @@
-"""Speed of the packet simulator: 32 senders of 16 MiB to one 400 Gb/s port, counters and ECN on, one core.
+"""Speed of the packet simulator on one core, with DCQCN, ECN, PFC, a shared buffer and all counters on; and of sweeps.
 
-Seconds drift on shared machines, so the rate is also given as a ratio to a frozen loop in the same process (a binary
-heap of 128 events from which the first is taken and put back later), and the work as events per packet and link, which
-does not depend on the machine.
+Seconds drift on shared machines, so a rate is also given as a ratio to a frozen loop in the same process (a binary heap
+of 128 events from which the first is taken and put back later), and the work as events per packet and link, which does
+not depend on the machine. Every case has a process of its own, whose largest memory is given.
 """
 
+import os
+import resource
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numba
 import numpy as np
+import yaml
 
-from aibench_lib.model import Link, Port, Topology
-from aibench_lib.simulator import Ecn, Parameters, Simulation, warm_up
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+
+from simulator_cases import PAYLOAD_BYTES, WHOLE
+
+from aibench_lib.simulator import warm_up
+from aibench_lib.sweep import run_sweep
 from aibench_lib.units import GBPS, MIB
 
-SENDERS = 32
-BLOCK_BYTES = 16 * MIB
-ROUNDS = 5
+ROUNDS = {"(a)": 5, "(b)": 2, "(c)": 1, "(d)": 2}
 HOLDS = 2_000_000
-
-
-def incast(dcqcn: str) -> Simulation:
-    """The case of the table in docs/performance.md."""
-    hosts = (*(f"sender{number}" for number in range(SENDERS)), "receiver")
-    links = tuple(Link(Port("leaf", host), Port(host, "nic"), 400 * GBPS) for host in hosts)
-    simulation = Simulation(Topology(hosts, ("leaf",), links), Parameters(dcqcn=dcqcn, buffer_bytes=1 << 40), seed=1)
-    simulation.set_ecn(Port("leaf", "receiver"), 3, Ecn(800_000, 3_200_000, 0.2))
-    for host in hosts[:-1]:
-        simulation.start_flow(host, "receiver", BLOCK_BYTES, 0, qp=1)
-    return simulation
+SWEEP: Mapping[str, object] = {
+    "topology": {
+        "link_bps": 400 * GBPS,
+        "fabric": {"kind": "two_tier_clos", "leaves": 8, "spines": 8, "hosts_per_leaf": 8},
+    },
+    "simulation": {"dcqcn": "ns3-hpcc"},
+    "pattern": {"kind": "permutation", "size_bytes": 16 * MIB},
+    "seeds": [1, 2, 3, 4, 5, 6],
+}
 
 
 @numba.njit
@@ -54,14 +60,11 @@ def reference_loop(heap: np.ndarray, holds: int) -> int:
     return heap[0]
 
 
-def fastest(run: Callable[[], object]) -> float:
-    """Return the least CPU seconds of several runs."""
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        run()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
+def seconds(run: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    """Return the CPU seconds of one run."""
+    start = clock()
+    run()
+    return clock() - start
 
 
 def say(line: str) -> None:
@@ -70,22 +73,71 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
-    start = time.perf_counter()
-    warm_up(say)
-    say(f"start of the simulator (compiling it, or loading it from the cache): {time.perf_counter() - start:.2f} s")
+def run_case(name: str) -> None:
+    """Print a case's line, in this process."""
+    warm_up(lambda line: None)
     reference_loop(np.arange(128), 1)
-    holds = HOLDS / fastest(lambda: reference_loop(np.arange(128), HOLDS))
-    say(f"reference loop: {holds / 1e6:.1f} M holds/s")
-    for dcqcn in ("off", "nvidia-default", "ns3-hpcc"):
-        simulations = [incast(dcqcn) for _ in range(ROUNDS)]
-        waiting = iter(simulations)
-        rate = SENDERS * BLOCK_BYTES / 4096 / fastest(lambda waiting=waiting: next(waiting).advance())
-        work = simulations[0].events / simulations[0].packet_hops
-        say(
-            f"incast 32:1 of 16 MiB, dcqcn {dcqcn}: {rate / 1e6:.2f} M data packets/s, "
-            f"{rate / holds:.3f} of the reference loop, {work:.3f} events a packet and link"
-        )
+    rounds = range(ROUNDS[name[:3]])
+    holds = HOLDS / min(seconds(lambda: reference_loop(np.arange(128), HOLDS)) for _ in range(3))
+    set_up, run = [], []
+    for _ in rounds:
+        made = []
+        set_up.append(seconds(lambda made=made: made.append(WHOLE[name]())))
+        run.append(seconds(made[0].advance))
+        simulation = made[0]
+    rate = sum(-(-int(size) // PAYLOAD_BYTES) for size in simulation.completions()["size_bytes"]) / min(run)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(
+        f"{name}: {rate / 1e6:.2f} M data packets/s, {rate / holds:.4f} of the reference loop, "
+        f"{simulation.events / simulation.packet_hops:.3f} events a packet and link, "
+        f"{min(run):.2f} s and {min(set_up):.2f} s of set-up, {memory:.0f} MB"
+    )
+
+
+def starts() -> None:
+    """Print what the first start takes, which compiles, and the next."""
+    with tempfile.TemporaryDirectory() as cache:
+        program = [sys.executable, "-c", "from aibench_lib.simulator import warm_up; warm_up(print)"]
+        for name in ("first start", "next start"):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+            wall = seconds(
+                lambda environment=environment: subprocess.run(
+                    program, env=environment, check=True, capture_output=True
+                ),
+                time.perf_counter,
+            )
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+            say(f"{name}: {cpu:.1f} s of CPU, {wall:.1f} s")
+
+
+def sweeps() -> None:
+    """Print how much sooner two workers end a sweep than one."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, table = Path(folder, "sweep.yml"), Path(folder, "table.parquet")
+        file.write_text(yaml.safe_dump({"sweep": dict(SWEEP)}))
+        walls, processors = [], []
+        for workers in (1, 2):
+            start = time.process_time()
+            run = lambda workers=workers: run_sweep(file, table, workers, None, lambda line: None)  # noqa: E731
+            walls.append(seconds(run, time.perf_counter))
+            processors.append(time.process_time() - start)
+    say(
+        f"sweep of 6 permutations, 64 hosts, 16 MiB: {walls[0]:.1f} s with 1 worker, {walls[1]:.1f} s with 2, "
+        f"{walls[0] / walls[1]:.2f} times as fast ({processors[0]:.1f} and {processors[1]:.1f} s of CPU)"
+    )
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        run_case(sys.argv[1])
+        return
+    starts()
+    warm_up(say)
+    for name in WHOLE:
+        subprocess.run([sys.executable, __file__, name], check=True)
+    sweeps()
 
 
 if __name__ == "__main__":
