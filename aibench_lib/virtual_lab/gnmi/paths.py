@@ -1,5 +1,6 @@
 """gNMI paths as tuples, which can be compared, matched with wildcards, and printed."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -22,6 +23,7 @@ def to_proto(elements: Elements) -> gnmi_pb2.Path:
     return gnmi_pb2.Path(elem=[gnmi_pb2.PathElem(name=name, key=dict(keys)) for name, keys in elements])
 
 
+@functools.cache  # a subscription looks at every path of a switch
 def parse(text: str) -> Elements:
     """Return the elements of a path as written in the documentation: ``/a/b[key=value]/c``."""
     elements = []
