@@ -33,7 +33,9 @@ def test_an_unknown_test(lab):
 
 
 def test_a_test_that_this_version_cannot_run(lab):
-    refused(lab, lab.play(tests="8.4"), "8.4 (PFC Storm and Deadlock Resilience) cannot be run by this version")
+    refused(
+        lab, lab.play("routing.yml", tests="9.2"), "9.2 (Prefix-Aware Cache Hit Rate) cannot be run by this version"
+    )
 
 
 def test_an_unknown_profile(lab):
