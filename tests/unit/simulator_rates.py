@@ -15,11 +15,12 @@ def hashed_path(simulation: Simulation, qp: int) -> Path:
     sender, sets, next_hops = simulation._senders[qp], simulation._routes.sets, simulation._routes.next_hops
     first_host = len(simulation._switches)
     node, destination = first_host + int(sender[kernel.SOURCE]), int(sender[kernel.PEER])
+    choose = getattr(kernel._hash, "py_func", kernel._hash)
     ports: list[int] = []
     while node != first_host + destination:
         row = sets[node, destination]
         count = int(next_hops[row, 0])
-        choice = kernel._hash(simulation._node_rows, node, int(sender[kernel.ENTROPY]), count) if count > 1 else 0
+        choice = choose(simulation._node_rows, node, int(sender[kernel.ENTROPY]), count) if count > 1 else 0
         ports.append(int(next_hops[row, 1 + choice]))
         node = int(simulation._port_rows[ports[-1] ^ 1, kernel.NODE])
     return tuple(ports)
