@@ -49,6 +49,7 @@ class Lab:
             "results_dir": str(self.results),
             "profiles": {"one": ONE_TRIAL},
             "profile": "one",
+            "tests": "8.1",
             **changed,
         }
 

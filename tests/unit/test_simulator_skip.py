@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from simulator_fabrics import BLOCK_BYTES, LINE_BPS, RECEIVER, chain, clos, star
 
 from aibench_lib.model import Port, Topology
-from aibench_lib.simulator import Ecn, LinkDown, Parameters, PauseStorm, Pfc, PfcWatchdog, Simulation, repetition, skip
+from aibench_lib.simulator import (
+    Ecn,
+    LinkDown,
+    LoadBalancing,
+    Parameters,
+    PauseStorm,
+    Pfc,
+    PfcWatchdog,
+    Simulation,
+    repetition,
+    skip,
+)
 from aibench_lib.units import GBPS, MIB, PS_PER_US
 
 PS_PER_MS = 1000 * PS_PER_US
@@ -191,12 +202,20 @@ def test_any_run_is_the_same_with_and_without_skips(data):
         data.draw(st.booleans()),
         data.draw(st.booleans()),
     )
+    mode, weights = (
+        data.draw(st.sampled_from(["ecmp", "ecmp", "flowlet"])),
+        data.draw(st.sampled_from([{}, {3: 2, 2: 1}])),
+    )
     stop = data.draw(st.integers(1, 1_000)) * PS_PER_US
     runs = []
     for _ in range(2):
         simulation = Simulation(topology, given_parameters, 3)
         if xoff and given_parameters.buffer_bytes > 30_000_000:
             lossless(simulation, topology, xoff)
+        for switch in topology.switches:
+            simulation.set_load_balancing(switch, LoadBalancing(mode, flowlet_gap_ns=2_000))
+        for link in topology.links:
+            simulation.set_scheduling(link.a, weights)  # its first end is a switch's
         for link in topology.links if step else ():
             simulation.set_ecn(link.a, 3, Ecn(50_000, 50_000, 1.0))
         if every:
@@ -204,7 +223,8 @@ def test_any_run_is_the_same_with_and_without_skips(data):
         for source, shift, size, start, qp in posted:
             here = source % len(topology.hosts)
             there = (here + 1 + shift % (len(topology.hosts) - 1)) % len(topology.hosts)
-            simulation.start_flow(topology.hosts[here], topology.hosts[there], size, start, qp)
+            priority = 3 - qp
+            simulation.start_flow(topology.hosts[here], topology.hosts[there], size, start, qp, priority)
         runs.append(simulation)
     check_same(*runs, stop)
     check_same(*runs, stop + 400 * PS_PER_US)
