@@ -66,6 +66,8 @@ class PlannedTest:
     settings: tuple[Point, ...]
     points: tuple[Point, ...]
     trials: int
+    trial_seconds: float | None = None
+    """How long a trial lasts where the test has a duration [s, lab clock]."""
     not_attainable: Mapping[str, str] = field(default_factory=dict)
     """A setting that is left out, as it is shown -> why the switches cannot take it."""
 
@@ -135,10 +137,14 @@ def plan_tests(tests: Sequence[str], profile: Profile, lab: Lab) -> tuple[Planne
     """Return the settings, points and trials of each test; what the lab's switches cannot take is left out.
 
     Raises:
-        SpecError: The lab does not fit a test, the inventory lacks a value that a setting needs, or no setting of a
+        SpecError: The lab does not fit a test, the inventory lacks a value that a setting needs, or no setting of any
             test is attainable.
     """
-    return tuple(_plan(load_benchmarks()[id_], profile, lab) for id_ in tests)
+    planned = tuple(_plan(load_benchmarks()[id_], profile, lab) for id_ in tests)
+    if not any(test.settings for test in planned):
+        reasons = dict.fromkeys(reason for test in planned for reason in test.not_attainable.values())
+        raise SpecError(f"tests: {', '.join(tests)}: {'; '.join(reasons)}")
+    return planned
 
 
 def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
@@ -152,13 +158,13 @@ def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
             attainable.append(setting)
         except NotAttainable as error:
             refused[shown(setting)] = str(error)
-    if not attainable:
-        raise SpecError(f"test {benchmark.id}: no setting is attainable: {'; '.join(refused.values())}")
+    own = profile.of(benchmark.id)
     return PlannedTest(
         benchmark=benchmark,
         settings=tuple(attainable),
         points=tuple(points(benchmark)),
-        trials=profile.of(benchmark.id).trials or benchmark.trials,
+        trials=own.trials or benchmark.trials,
+        trial_seconds=own.trial_seconds or benchmark.trial_seconds,
         not_attainable=refused,
     )
 
@@ -193,15 +199,28 @@ def planned_deviations(planned: Sequence[PlannedTest]) -> list[Deviation]:
         for test in planned
         for setting, reason in test.not_attainable.items()
     ]
-    return left_out + [
+    shorter = [
         Deviation(
-            subject=f"Test {test.benchmark.id}: trials per configuration",
-            draft=f"at least {test.benchmark.trials}",
-            here=str(test.trials),
+            subject=f"Test {test.benchmark.id}: length of a trial",
+            draft=f"{test.benchmark.trial_seconds:g} s",
+            here=f"{test.trial_seconds:g} s",
         )
         for test in planned
-        if test.trials < test.benchmark.trials
+        if test.settings and (test.trial_seconds or 0) < (test.benchmark.trial_seconds or 0)
     ]
+    return (
+        left_out
+        + shorter
+        + [
+            Deviation(
+                subject=f"Test {test.benchmark.id}: trials per configuration",
+                draft=f"at least {test.benchmark.trials}",
+                here=str(test.trials),
+            )
+            for test in planned
+            if test.settings and test.trials < test.benchmark.trials
+        ]
+    )
 
 
 def steps(planned: Sequence[PlannedTest], lab: Lab) -> list[dict[str, Any]]:

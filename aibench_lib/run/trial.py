@@ -48,7 +48,7 @@ class Bench:
         """
         terms = Terms(
             start_jitter_ns=self.profile.start_jitter_ns,
-            trial_seconds=self.profile.trial_seconds or self.planned.benchmark.trial_seconds,
+            trial_seconds=self.planned.trial_seconds,
             fabric=self._fabric,
         )
         load = self._procedure.load(trial.point, self._site(trial), terms, trial.seed)

@@ -97,7 +97,7 @@ def check_sites(planned: PlannedTest, lab: Lab) -> None:
         SpecError: It has not.
     """
     fabric = lab.fabric(planned.benchmark.id)
-    for point in planned.points:
+    for point in planned.points if planned.settings else ():
         PROCEDURES[planned.benchmark.id].site(point, fabric)
 
 

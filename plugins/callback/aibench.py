@@ -89,6 +89,11 @@ class CallbackModule(Default):
         if not self._terse:
             super().v2_runner_on_skipped(result)
 
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        """Say nothing of a change that is not for a switch."""
+        if not self._terse:
+            super().v2_runner_item_on_skipped(result)
+
     def v2_on_file_diff(self, result: Any) -> None:
         """Show a difference below the name of its step."""
         if self._terse and result.result.get("diff"):

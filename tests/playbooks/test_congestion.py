@@ -33,7 +33,8 @@ def finished(tmp_path_factory):
 
 def test_a_run_leaves_the_switches_as_they_were(finished):
     assert finished.lab.running() == finished.before
-    assert {event["host"] for event in finished.lab.events("restored")} == {"leaf1", "leaf2", "leaf3", "spine1", "spine2"}
+    restored = {event["host"] for event in finished.lab.events("restored")}
+    assert restored == {"leaf1", "leaf2", "leaf3", "spine1", "spine2"}
 
 
 def test_a_run_leaves_results_and_a_report_that_only_their_owner_can_read(finished):

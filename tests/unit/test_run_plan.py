@@ -76,8 +76,24 @@ def test_a_test_of_which_no_setting_is_attainable_is_refused(monkeypatch):
         raise NotAttainable("not attainable: no ECN")
 
     monkeypatch.setattr("aibench_lib.run.plan.parse_setting", refuses)
-    with pytest.raises(SpecError, match=r"test 8\.1: no setting is attainable: not attainable: no ECN"):
+    with pytest.raises(SpecError, match=r"tests: 8\.1: not attainable: no ECN"):
         plan_tests(["8.1"], Profile(), LAB)
+
+
+def test_a_test_of_which_no_setting_is_attainable_does_not_stop_the_others(monkeypatch):
+    def refuses(target, feature, values):
+        if feature == "pfc_watchdog":
+            raise NotAttainable("not attainable: no watchdog")
+
+    monkeypatch.setattr("aibench_lib.run.plan.parse_setting", refuses)
+    planned = plan_tests(["8.1", "8.4"], Profile(), LAB)
+    assert [test.total_trials for test in planned] == [400, 0]
+    assert [deviation.here for deviation in planned_deviations(planned)] == ["not attainable: no watchdog"] * 2
+
+
+def test_a_trial_that_is_shorter_than_the_drafts_is_a_deviation():
+    (deviation,) = planned_deviations(plan_tests(["8.4"], Profile(trial_seconds=3.0), LAB))
+    assert (deviation.subject, deviation.draft, deviation.here) == ("Test 8.4: length of a trial", "300 s", "3 s")
 
 
 def test_a_profile_may_differ_for_one_test():

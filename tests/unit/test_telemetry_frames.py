@@ -11,7 +11,6 @@ from aibench_lib.telemetry.frames import delta, series_frame
 from aibench_lib.telemetry.measurements import COUNTERS, FIELDS, TAGS, schema
 from aibench_lib.telemetry.windows import cut, fill_forward, first_reset, gaps, resets
 
-
 QUEUE = {"switch": "leaf1", "interface": "Ethernet33", "queue": "3"}
 
 

@@ -77,9 +77,9 @@ def _queue_depth(results: Results, plan: _Plan) -> Figure | None:
         alt=f"Charts of queue depth over time after T0, one for each ECN threshold, at M = {degree} prefill workers, "
         "with the threshold as a dashed line. The table beside holds the deepest sample of each and its time.",
         caption=f"One trial of each threshold at the largest M, always the first one run, so that no result chose it; "
-        f"the queue is the deepest of that trial. DUT counter; {results.sampling('8.1')}. A step holds the last reported "
-        f"depth. The dashed line is the ECN threshold. The y axis is linear below {size(_LINEAR_BELOW_BYTES)} and "
-        "logarithmic above.",
+        f"the queue is the deepest of that trial. DUT counter; {results.sampling('8.1')}. A step holds the last "
+        f"reported depth. The dashed line is the ECN threshold. The y axis is linear below "
+        f"{size(_LINEAR_BELOW_BYTES)} and logarithmic above.",
         table=_depth_table(results, chosen),
     )
 
