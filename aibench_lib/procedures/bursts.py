@@ -42,12 +42,16 @@ _RESUMED_NS = 250_000
 _PAUSE_COUNTER = f"rx_prio{LOSSLESS_PRIORITY}_pause_duration"
 
 
-def pfc_threshold(setting: Point, _: Fabric) -> tuple[Change, ...]:
-    """Configure the setting's PFC threshold on every switch.
+def pfc_threshold(setting: Point, fabric: Fabric) -> tuple[Change, ...]:
+    """Configure the setting's PFC threshold on the leaf under test: other platforms may know no threshold in bytes.
 
-    Draft: Section 8.2.
+    Draft: Section 8.2; the DUT is the individual leaf switch.
     """
-    return (Change(feature="pfc", values=setting),)
+    return (Change(feature="pfc", values=setting, only=(_leaf(fabric),)),)
+
+
+def _leaf(fabric: Fabric) -> str:
+    return fabric.leaf_under_test or fabric.topology.attachment(fabric.pools["decode"][0]).node
 
 
 def burst_site(point: Point, fabric: Fabric) -> Site:
@@ -60,7 +64,7 @@ def burst_site(point: Point, fabric: Fabric) -> Site:
     """
     wanted = int(point["concurrent_transfers"])
     topology, decode = fabric.topology, fabric.pools["decode"]
-    leaf = fabric.leaf_under_test or topology.attachment(decode[0]).node
+    leaf = _leaf(fabric)
     local = [host for host in fabric.pools["prefill"] if topology.attachment(host).node == leaf]
     receivers = [host for host in decode if topology.attachment(host).node == leaf]
     remote = [host for host in decode if topology.attachment(host).node != leaf]

@@ -145,14 +145,25 @@ def lab_instance(state: Path | None) -> str:
         return ""
 
 
-_HOST_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch", "worker")
+_SWITCH_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch")
+_WORKER_KEYS = ("ansible_host", "worker")
+"""What is not needed of a worker is not asked for: Ansible makes each variable of each host anew."""
 _INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
 _LAB_KEYS = (
     *("lab", "isolated_lab", "topology", "fabric_settings", "leaf_under_test", "profile", "profiles"),
     *("system", "workload", "simulation"),
     *_INFLUX_KEYS,
 )
-_KNOWN = {*_HOST_KEYS, *_LAB_KEYS, "lab_network", "lab_state", "lab_password_file", "results_dir", "tests"}
+_KNOWN = {
+    *_SWITCH_KEYS,
+    *_WORKER_KEYS,
+    *_LAB_KEYS,
+    "lab_network",
+    "lab_state",
+    "lab_password_file",
+    "results_dir",
+    "tests",
+}
 
 
 def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str, Any]:
@@ -170,9 +181,12 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
             raise SpecError(f"inventory: {key}: missing; see inventory/simulated/group_vars/all for an example")
     _check_spelling(variables)
     groups = {name: [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
-    names = {*groups.get("switches", ()), *groups.get("workers", ())}
     hostvars = variables["hostvars"]
-    hosts = {name: _of_host(hostvars[name]) for name in names}
+    hosts = {
+        name: _of_host(hostvars[name], keys)
+        for group, keys in (("workers", _WORKER_KEYS), ("switches", _SWITCH_KEYS))
+        for name in groups.get(group, ())
+    }
     found = {key: variables[key] for key in _LAB_KEYS if key in variables}
     plain: dict[str, Any] = json.loads(json.dumps({**found, "groups": groups, "hosts": hosts}))
     return {**plain, "lab_instance": lab_instance(state)}
@@ -187,5 +201,5 @@ def _check_spelling(variables: Mapping[str, Any]) -> None:
                 raise SpecError(f"inventory or command line: {name}: unknown variable; did you mean {near[0]!r}?")
 
 
-def _of_host(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: variables[key] for key in _HOST_KEYS if key in variables}
+def _of_host(variables: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: variables[key] for key in keys if key in variables}

@@ -237,6 +237,7 @@ def steps(planned: Sequence[PlannedTest], lab: Lab) -> list[dict[str, Any]]:
                 for change in PROCEDURES[test.benchmark.id].changes(setting, lab.fabric(test.benchmark.id))
             ],
             "setting": dict(setting),
+            "restore_first": setting is test.settings[0] and test is not planned[0],
             "label": f"Test {test.benchmark.id}, {shown(setting) or 'the fabric as it is'}",
         }
         for test in planned

@@ -181,7 +181,7 @@ class _Progress:
         if point_done and (not self._left_of.total() or self.seconds() >= self._said + _SAY_EVERY_SECONDS):
             self._said = self.seconds()
             self._say(
-                f"  {shown(trial.point)}: {counted(self._planned.trials, 'trial')}  "
+                f"  {shown(trial.point)}{': ' if trial.point else ''}{counted(self._planned.trials, 'trial')}  "
                 f"[{self._before} of {self._total}, {duration(self._left())} left{self._of_test}]"
             )
 

@@ -57,6 +57,16 @@ def test_a_step_holds_what_a_playbook_needs_to_configure_one_setting():
     assert first["setting"] == values
 
 
+def test_the_fabric_is_put_back_before_the_first_setting_of_every_test_but_the_first():
+    found = steps(plan_tests(["8.1", "8.3", "8.4"], Profile(), LAB), LAB)
+    assert [(step["test"], step["restore_first"]) for step in found] == [
+        *[("8.1", False)] * 4,
+        ("8.3", True),
+        ("8.4", True),
+        ("8.4", False),
+    ]
+
+
 def test_a_setting_that_a_switch_cannot_take_is_left_out_and_reported(monkeypatch):
     def refuses(target, feature, values):
         if target.host == "spine2" and values["ecn_threshold_bytes"] > 1_000_000:
