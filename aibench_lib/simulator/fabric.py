@@ -14,17 +14,19 @@ from aibench_lib.simulator.layout import (
     MOST_EVENTS,
     gains_row,
     node_rows,
+    opposite,
     port_rows,
     queue_rows,
     random_bits,
     require_index,
+    route_tables,
     settings_row,
     table,
     with_room,
 )
 from aibench_lib.simulator.load_balancing import LoadBalancing
 from aibench_lib.simulator.parameters import MOST_ALPHA, PRIORITIES, Ecn, Parameters, Pfc, PfcWatchdog
-from aibench_lib.simulator.routes import shortest_paths
+from aibench_lib.simulator.routes import Routes, shortest_paths
 from aibench_lib.units import BITS_PER_BYTE, PS_PER_NS, PS_PER_SECOND
 
 PACKETS_ABOVE_XOFF = 3
@@ -51,10 +53,11 @@ class Fabric:
         self._hosts = {name: index for index, name in enumerate(topology.hosts)}
         self._switches = topology.switches
         self._port_names = tuple(end for link in topology.links for end in (link.a, link.b))
-        require_index("queues", len(self._port_names) * PRIORITIES)
+        require_index("queues", len(self._port_names) * kernel.ROWS)
         self._ports = {port: index for index, port in enumerate(self._port_names)}
         self._routes = shortest_paths(topology, self._port_names)
         self._lay_out(topology)
+        self._use(self._routes)
 
     def _lay_out(self, topology: Topology) -> None:
         ports = len(self._port_names)
@@ -62,17 +65,23 @@ class Fabric:
         self._clock[kernel.FREE_PACKET] = kernel.NONE
         self._clock[kernel.SAMPLE_AT] = kernel.NEVER
         self._settings = settings_row(self._parameters)
+        self._settings[kernel.FIRST_HOST] = len(self._switches)
         self._gains = gains_row(self._parameters)
         self._port_rows = port_rows(topology, self._parameters)
         self._node_rows = node_rows(topology, self._parameters, self._seed)
         self._queue_rows = queue_rows(ports)
         at_hosts = self._node_rows[self._port_rows[:, kernel.NODE], kernel.IS_HOST] == 1
-        self._queue_rows[np.repeat(at_hosts, PRIORITIES), kernel.OBEYS] = 1
+        self._queue_rows[np.repeat(at_hosts, kernel.ROWS), kernel.OBEYS] = 1
         radix = int(np.bincount(self._port_rows[:, kernel.NODE]).max(initial=0))
         self._settings[kernel.HEAP_MARGIN] = MOST_EVENTS + radix
         self._heap = table(2 * ports + MOST_EVENTS + radix, kernel.HEAP_COLUMNS, np.int64, HEAP_LEAD)
         self._packets = table(0, kernel.PACKET_COLUMNS, np.int32)
         self._flowlets = np.zeros((0, 0), np.int64)
+
+    def _use(self, routes: Routes) -> None:
+        """Let the kernel follow these routes from now on."""
+        self._routes = routes
+        self._sets, self._destinations = route_tables(routes, self._port_rows, len(self._switches))
 
     @property
     def now_ps(self) -> int:
@@ -132,6 +141,7 @@ class Fabric:
             queue[kernel.XON_OFFSET] = pfc.xon_offset_bytes
         elif queue[kernel.XOFF_SINCE] != kernel.NONE:
             self._say_pause(number, kernel.RESUME)
+        self._set_bit(number // kernel.ROWS ^ 1, kernel.GROUPED + priority, pfc is not None)
         self._obey(number, pfc is not None)
 
     def headroom_bytes(self, port: Port) -> int:
@@ -152,7 +162,7 @@ class Fabric:
         """Divide a switch's buffer anew into what is reserved, headroom, and the shared pool."""
         node = self._switches.index(switch)
         mine = np.flatnonzero(self._port_rows[:, kernel.NODE] == node)
-        groups = self._queue_rows.reshape(-1, PRIORITIES, kernel.QUEUE_COLUMNS)[mine].reshape(-1, kernel.QUEUE_COLUMNS)
+        groups = self._queue_rows.reshape(-1, kernel.ROWS, kernel.QUEUE_COLUMNS)[mine].reshape(-1, kernel.QUEUE_COLUMNS)
         groups = groups[groups[:, kernel.PFC] != kernel.PFC_OFF]
         aside = int(groups[:, [kernel.GROUP_RESERVED, kernel.HEADROOM]].sum())
         if aside > self._parameters.buffer_bytes:
@@ -161,6 +171,11 @@ class Fabric:
                 f"{self._parameters.buffer_bytes}; make it larger or give less headroom"
             )
         self._node_rows[node, kernel.POOL_SIZE] = self._parameters.buffer_bytes - aside
+
+    def _set_bit(self, port: int, place: int, value: bool) -> None:
+        """Set a bit of a port's state."""
+        row = self._port_rows[port]
+        row[kernel.PORT_STATE] = row[kernel.PORT_STATE] & ~(1 << place) | int(value) << place
 
     def _obey(self, number: int, obeys: bool) -> None:
         """Let a queue obey PAUSE from now on, or no longer."""
@@ -175,11 +190,11 @@ class Fabric:
 
     def _block(self, number: int) -> None:
         """Block a queue that must not be served, unblock one that may be."""
-        queue, port = self._queue_rows[number], self._port_rows[number // PRIORITIES]
+        queue, port = self._queue_rows[number], self._port_rows[number // kernel.ROWS]
         held = queue[kernel.HELD_SINCE] != kernel.NONE and queue[kernel.OBEYS]
         taken = queue[kernel.TRIPPED] and not queue[kernel.FORWARDS]
-        if port[kernel.DOWN] or taken or (held and not queue[kernel.TRIPPED]):
-            port[kernel.BLOCKED] |= 1 << number % PRIORITIES
+        if port[kernel.PORT_STATE] & kernel.DOWN or taken or (held and not queue[kernel.TRIPPED]):
+            port[kernel.PORT_STATE] |= 1 << kernel.BLOCKED + number % kernel.ROWS
             if held and queue[kernel.HEAD] != kernel.NONE and not queue[kernel.TRIPPED]:
                 self._room_for_events(1)
                 kernel.watch(self._clock, self._heap, self._queue_rows, number)
@@ -199,18 +214,18 @@ class Fabric:
         )
 
     def _paused(self, number: int) -> PausedQueue:
-        queue, group, port = self._queue_rows[number], number ^ PRIORITIES, number // PRIORITIES
+        queue, group, (port, priority) = self._queue_rows[number], opposite(number), divmod(number, kernel.ROWS)
         neighbour = self._port_names[port ^ 1]
         waits_for: dict[tuple[Port, int], int] = {}
         for other in np.flatnonzero(self._port_rows[:, kernel.NODE] == self._port_rows[port ^ 1, kernel.NODE]).tolist():
-            egress = other * PRIORITIES + number % PRIORITIES
+            egress = other * kernel.ROWS + priority
             waiting = np.zeros(len(self._port_rows), np.int64)
             kernel.count_by_ingress(self._packets, self._queue_rows, egress, waiting)
             if waiting[port ^ 1]:
-                waits_for[self._port_names[other], number % PRIORITIES] = int(waiting[port ^ 1])
+                waits_for[self._port_names[other], priority] = int(waiting[port ^ 1])
         return PausedQueue(
             port=self._port_names[port],
-            priority=number % PRIORITIES,
+            priority=priority,
             since_ps=int(queue[kernel.HELD_SINCE]),
             depth_bytes=int(queue[kernel.DEPTH]),
             paused_by=neighbour,
@@ -220,7 +235,7 @@ class Fabric:
 
     def _resume_bytes(self, group: int) -> int:
         """Return how much of a priority group may wait when XON is sent, as the shared pool is now [B]."""
-        queue, node = self._queue_rows[group], self._node_rows[self._port_rows[group // PRIORITIES, kernel.NODE]]
+        queue, node = self._queue_rows[group], self._node_rows[self._port_rows[group // kernel.ROWS, kernel.NODE]]
         limit = int(queue[kernel.PFC_LIMIT])
         if queue[kernel.PFC] == kernel.PFC_DYNAMIC:
             free = int(node[kernel.POOL_SIZE] - node[kernel.POOL_USED])
@@ -264,7 +279,8 @@ class Fabric:
                     f"{port}: priority {priority} is that of ACKs and CNPs, which is served before all data"
                 )
         row = self._port_rows[self._port(port)]
-        row[kernel.WEIGHTED] = sum(1 << priority for priority in weights)
+        row[kernel.PORT_STATE] &= ~(kernel.ALL_PRIORITIES << kernel.WEIGHTED)
+        row[kernel.PORT_STATE] |= sum(1 << kernel.WEIGHTED + priority for priority in weights)
         row[kernel.SERVED] = max(weights, default=0)
         packet = self._parameters.mtu_bytes + self._parameters.header_bytes
         for priority, number in numbers.items():
@@ -277,10 +293,11 @@ class Fabric:
         Raises:
             SpecError: No such port or priority, the port is a host's, or alpha cannot be.
         """
-        queue = self._queue_rows[self._switch_queue(port, priority, "set a queue's limit")]
+        number = self._switch_queue(port, priority, "set a queue's limit")
         if alpha is not None and not 0 < alpha <= MOST_ALPHA:
             raise SpecError(f"{port}: alpha {alpha} is not in (0, {MOST_ALPHA}]")
-        queue[kernel.EGRESS_LIMIT] = 0 if alpha is None else _share(alpha)
+        self._queue_rows[number, kernel.EGRESS_LIMIT] = _share(alpha)
+        self._set_bit(number // kernel.ROWS, kernel.CAPPED + priority, alpha is not None)
 
     def set_load_balancing(self, switch: str, balancing: LoadBalancing) -> None:
         """Set how a switch spreads packets over equal-cost ports; by ECMP until set.
@@ -315,7 +332,7 @@ class Fabric:
         number = self._port(port)
         if not 0 <= priority < PRIORITIES:
             raise SpecError(f"{port}: {priority} is not a priority; 0 to {PRIORITIES - 1} are")
-        return number * PRIORITIES + priority
+        return number * kernel.ROWS + priority
 
     def _switch_queue(self, port: Port, priority: int, what: str) -> int:
         if port.node in self._hosts:

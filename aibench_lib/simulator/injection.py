@@ -13,12 +13,10 @@ from aibench_lib.model import Topology
 from aibench_lib.simulator import kernel
 from aibench_lib.simulator.fabric import Fabric
 from aibench_lib.simulator.faults import Fault, LinkDown, LossyLink, PauseStorm, SwitchReload
-from aibench_lib.simulator.layout import random_bits
+from aibench_lib.simulator.layout import opposite, random_bits
 from aibench_lib.simulator.parameters import PRIORITIES, Parameters
 from aibench_lib.simulator.routes import NO_PORT, Routes, shortest_paths
 from aibench_lib.units import PS_PER_NS
-
-ALL_PRIORITIES = (1 << PRIORITIES) - 1
 
 
 class FaultyFabric(Fabric):
@@ -114,8 +112,8 @@ class FaultyFabric(Fabric):
         if self._cuts[link] > 1:
             return
         for port in (link, link + 1):
-            self._port_rows[port, kernel.TROUBLE] |= kernel.CUT
-            for queue in range(port * PRIORITIES, (port + 1) * PRIORITIES):
+            self._port_rows[port, kernel.PORT_STATE] |= kernel.CUT
+            for queue in self._rows_of(port):
                 self._let_expire(queue, self.now_ps - int(self._queue_rows[queue, kernel.HELD_SINCE]))
         self._plan(self.now_ps + self._parameters.link_detection_ns * PS_PER_NS, partial(self._detect, link))
 
@@ -125,9 +123,9 @@ class FaultyFabric(Fabric):
             return
         for port in (link, link + 1):
             row = self._port_rows[port]
-            row[kernel.TROUBLE] = row[kernel.TROUBLE] & ~kernel.CUT | kernel.RESTORED
+            row[kernel.PORT_STATE] = row[kernel.PORT_STATE] & ~kernel.CUT | kernel.RESTORED
             row[kernel.RESTORED_AT] = self.now_ps
-            for queue in range(port * PRIORITIES, (port + 1) * PRIORITIES):
+            for queue in self._rows_of(port):
                 if self._queue_rows[queue, kernel.XOFF_SINCE] != kernel.NONE:
                     self._say_pause(queue, kernel.PAUSE)
         self._plan(self.now_ps + self._parameters.link_detection_ns * PS_PER_NS, partial(self._detect, link))
@@ -148,18 +146,17 @@ class FaultyFabric(Fabric):
     def _take_down(self, port: int) -> None:
         """Stop using a port: its pauses end, and a switch drops what waits."""
         row = self._port_rows[port]
-        row[kernel.DOWN] = 1
-        row[kernel.BLOCKED] = ALL_PRIORITIES
+        row[kernel.PORT_STATE] |= kernel.DOWN | kernel.ALL_PRIORITIES << kernel.BLOCKED
         is_host = self._node_rows[row[kernel.NODE], kernel.IS_HOST]
-        for number in range(port * PRIORITIES, (port + 1) * PRIORITIES):
+        for number in self._rows_of(port):
             self._end_pause(number)
             if not is_host and self._queue_rows[number, kernel.HEAD] != kernel.NONE:
                 self._flush(number)
 
     def _bring_up(self, port: int) -> None:
-        if self._port_rows[port, kernel.DOWN]:
-            self._port_rows[port, kernel.DOWN] = 0
-            for number in range(port * PRIORITIES, (port + 1) * PRIORITIES):
+        if self._port_rows[port, kernel.PORT_STATE] & kernel.DOWN:
+            self._port_rows[port, kernel.PORT_STATE] &= ~kernel.DOWN
+            for number in self._rows_of(port):
                 self._block(number)
 
     def _corrupt(self, link: int, change: Callable[[], object]) -> None:
@@ -167,10 +164,10 @@ class FaultyFabric(Fabric):
         probability = 1 - prod(1 - one for one in self._corruptions[link])
         for port in (link, link + 1):
             row = self._port_rows[port]
-            row[kernel.TROUBLE] &= ~kernel.LOSSY
+            row[kernel.PORT_STATE] &= ~kernel.LOSSY
             row[kernel.CORRUPTION] = int(probability * (1 << 53))
             if probability:
-                row[kernel.TROUBLE] |= kernel.LOSSY
+                row[kernel.PORT_STATE] |= kernel.LOSSY
                 name = self._port_names[port]
                 row[kernel.PORT_RANDOM] = random_bits(63, self._seed, "corrupt", name.node, name.interface) | 1
 
@@ -180,7 +177,7 @@ class FaultyFabric(Fabric):
         for port in ports:
             self._cut(port & ~1)
             self._take_down(port)
-            for number in range(port * PRIORITIES, (port + 1) * PRIORITIES):
+            for number in self._rows_of(port):
                 queue = self._queue_rows[number]
                 if queue[kernel.XOFF_SINCE] != kernel.NONE:
                     queue[kernel.PAUSE_TX] += self._renewals(number, int(queue[kernel.XOFF_SINCE]), self.now_ps)
@@ -202,24 +199,28 @@ class FaultyFabric(Fabric):
             self._storms[number] -= 1
             if self._storms[number]:
                 continue
-            queue, port = self._queue_rows[number], self._port_rows[number // PRIORITIES]
+            queue, port = self._queue_rows[number], self._port_rows[number // kernel.ROWS]
             since = int(queue[kernel.XOFF_SINCE])
             queue[kernel.PAUSE_TX] += self._renewals(number, since, self.now_ps)
             queue[kernel.XOFF_SINCE] = kernel.NONE
             packet = self._parameters.mtu_bytes + self._parameters.header_bytes
             at_most = (packet + kernel.PAUSE_BYTES) * int(port[kernel.BYTE_TIME]) >> kernel.BYTE_TIME_BITS
             delay = int(port[kernel.PROPAGATION] + self._settings[kernel.PAUSE_RESPONSE]) + at_most + 1
-            self._plan(self.now_ps + delay, partial(self._let_expire, number ^ PRIORITIES, self.now_ps - since))
+            self._plan(self.now_ps + delay, partial(self._let_expire, opposite(number), self.now_ps - since))
+
+    def _rows_of(self, port: int) -> range:
+        """Return the numbers of a port's queues."""
+        return range(port * kernel.ROWS, port * kernel.ROWS + PRIORITIES)
 
     def _renewals(self, number: int, since_ps: int, until_ps: int) -> int:
-        return max(0, until_ps - since_ps) // int(self._port_rows[number // PRIORITIES, kernel.REFRESH])
+        return max(0, until_ps - since_ps) // int(self._port_rows[number // kernel.ROWS, kernel.REFRESH])
 
     def _let_expire(self, number: int, renewed_ps: int) -> None:
         """Let the pause of a queue end with the time of its last frame, after renewals for ``renewed_ps``."""
         queue = self._queue_rows[number]
         since = int(queue[kernel.HELD_SINCE])
         if since != kernel.NONE and queue[kernel.EXPIRES] == kernel.NEVER:
-            refresh = int(self._port_rows[number // PRIORITIES, kernel.REFRESH])
+            refresh = int(self._port_rows[number // kernel.ROWS, kernel.REFRESH])
             expires = max(self.now_ps, since + renewed_ps // refresh * refresh + 2 * refresh)
             queue[kernel.EXPIRES] = expires
             self._room_for_events(1)
@@ -273,7 +274,7 @@ class FaultyFabric(Fabric):
             for port in detours:  # the last one counts
                 if port & ~1 not in self._known_down:
                     static[self._switch(switch), self._hosts[host]] = (port,)
-        self._routes = _with_static_routes(self._converged, static) if static else self._converged
+        self._use(_with_static_routes(self._converged, static) if static else self._converged)
 
 
 def _with_static_routes(routes: Routes, static: Mapping[tuple[int, int], tuple[int, ...]]) -> Routes:

@@ -10,7 +10,7 @@ State is rows of int64 in a few two-dimensional arrays, so that what one event t
 * ``heap``       pending events, a 4-ary heap of (time, sequence number | kind | index).
 * ``packets``    int32 rows; ``arrivals`` is the same memory as int64, of which a column is the time of arrival.
 * ``ports``      one row per link end. A wire is the list of packets on their way out of a port, in order of arrival.
-* ``queues``     one row per (port, priority), ``port * 8 + priority``, of cache lines for the egress queue, for the
+* ``queues``     one row per (port, priority), ``port * ROWS + priority``, of cache lines for the egress queue, for the
   ingress side (a priority group: what came in at this port and is still in the buffer), and for what is seldom touched.
 * ``nodes``      switches first, then hosts: buffer use, hash salt and load balancing.
 * ``flowlets``   a row per QP and direction, two columns per switch that tells flowlets apart: last packet, port.
@@ -45,6 +45,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aibench_lib.simulator.parameters import PRIORITIES
+from aibench_lib.simulator.prefetch import prefetch
 
 Ints = npt.NDArray[np.int64]
 SmallInts = npt.NDArray[np.int32]
@@ -77,7 +78,7 @@ HEADER = 1
 ACK_SIZE = 2
 CONTROL_PRIORITY = 3
 MARK_AT_ENQUEUE = 4
-# 5 is free
+FIRST_HOST = 5  # the first node that is one
 NACK_GAP = 6
 DCQCN_ON = 7
 CNP_GAP = 8
@@ -145,6 +146,8 @@ ARRIVES = 3  # in arrivals: columns 6 and 7
 INGRESS = 8  # the port it came in at; in a host, the NIC
 HOPS_LEFT = 9
 SELECTED = 10  # of an ACK to a sender that keeps track: the packet that caused it, NONE where that was not kept
+LABEL = 11  # the entropy of its 5-tuple
+NEXT_ARRIVES = 6  # in arrivals: columns 12 and 13; so that the packet behind need not be looked at
 PACKET_COLUMNS = 16
 PRIORITY_MASK = 7  # flags
 MARKED = 8
@@ -154,33 +157,42 @@ NACK = 64
 COUNTED = 128  # its bytes are in its priority group's account
 RESENT = 256
 
-# ports
+# ports: a cache line of what every packet needs, and the rest
 BUSY_UNTIL = 0
-WAKE_PENDING = 1
-BACKLOG = 2  # bit p is set while the queue of priority p holds packets
-BLOCKED = 3  # bit p is set while that queue must not be served: paused, taken by the watchdog, or the link is down
-WIRE_HEAD = 4
-WIRE_TAIL = 5
-BYTE_TIME = 6  # time on the wire of a byte, in 2^-20 ps
-NODE = 7
-PROPAGATION = 8
-HEAD_BYTES = 9  # bytes of a packet that must be out before the other end acts on it; all of them unless cut-through
-TROUBLE = 10  # what may befall a packet on the wire: CUT, RESTORED, LOSSY
-DOWN = 11  # the node knows that the link is down
-WEIGHTED = 12  # bit p is set where priority p is served by weight
-SERVED = 13  # the weighted priority whose turn it is
-REFRESH = 14  # time between the frames that renew a pause
-LINE_RATE = 15  # bit/s
-RESTORED_AT = 16  # what was sent before is lost
-CORRUPTION = 17  # probability a packet, in 2^-53
-PORT_RANDOM = 18  # state of the generator for it
+PORT_STATE = 1  # bits, below
+WIRE_HEAD = 2
+WIRE_TAIL = 3
+BYTE_TIME = 4  # time on the wire of a byte, in 2^-20 ps
+PROPAGATION = 5
+HEAD_BYTES = 6  # bytes of a packet that must be out before the other end acts on it; all of them unless cut-through
+ENDS = 7  # the node at the other end << 32 | the node
+NODE = 8
+LINE_RATE = 9  # bit/s
+REFRESH = 10  # time between the frames that renew a pause
+SERVED = 11  # the weighted priority whose turn it is
+RESTORED_AT = 12  # what was sent before is lost
+CORRUPTION = 13  # probability a packet, in 2^-53
+PORT_RANDOM = 14  # state of the generator for it
 PORT_COLUMNS = 24
+PEER_NODE = 32  # place in ENDS
+NODE_MASK = (1 << PEER_NODE) - 1
 BYTE_TIME_BITS = 20
-CUT = 1  # trouble
-RESTORED = 2
-LOSSY = 4
+# the state of a port: from each of these places on, a bit a priority
+BACKLOG = 0  # the queue holds packets
+BLOCKED = 8  # it must not be served: paused, taken by the watchdog, or the link is down
+WEIGHTED = 16  # it is served by weight
+CAPPED = 24  # it has an egress limit
+GROUPED = 32  # the other end has PFC, and keeps account of what it holds of this
+ALL_PRIORITIES = (1 << PRIORITIES) - 1
+WAKING = 1 << 40  # PORT_FREE is pending
+DOWN = 1 << 41  # the node knows that the link is down
+CUT = 1 << 42
+RESTORED = 1 << 43
+LOSSY = 1 << 44
+TROUBLE = CUT | RESTORED | LOSSY  # what may befall a packet on the wire
 
-# queues: the egress queue
+# queues, a cache line each: the egress queue
+ROWS = PRIORITIES + 1  # of a port; one is not used, so that a queue of many ports does not meet in few cache sets
 HEAD = 0
 TAIL = 1
 DEPTH = 2
@@ -190,21 +202,21 @@ TX_BYTES = 5
 KMIN = 6
 PARKED_HEAD = 7
 # the priority group
-RX_PACKETS = 8
-RX_BYTES = 9
-GROUP_USED = 10  # of its reserved part and of the shared pool
-GROUP_HEADROOM = 11
-PFC = 12  # PFC_OFF, PFC_STATIC or PFC_DYNAMIC
-PFC_LIMIT = 13  # XOFF above it: bytes; or share of the free pool, in 2^-16
-GROUP_RESERVED = 14  # bytes of the buffer that are the priority group's own
-XOFF_SINCE = 15  # NONE where the other end may send
+GROUP_USED = 8  # of its reserved part and of the shared pool
+GROUP_HEADROOM = 9
+PFC = 10  # PFC_OFF, PFC_STATIC or PFC_DYNAMIC
+PFC_LIMIT = 11  # XOFF above it: bytes; or share of the free pool, in 2^-16
+GROUP_RESERVED = 12  # bytes of the buffer that are the priority group's own
+XOFF_SINCE = 13  # NONE where the other end may send
+XON_OFFSET = 14
+HEADROOM = 15
 # the egress queue again
 KMAX = 16
 MARK_SLOPE = 17  # marking probability per byte above kmin, in 2^-53
 RANDOM = 18  # state of the queue's own generator, so that its draws do not depend on events elsewhere
 MARKED_PACKETS = 19
 PARKED_TAIL = 20
-EGRESS_LIMIT = 21  # tail drop above this share of the free pool, in 2^-16; 0 is no limit
+EGRESS_LIMIT = 21  # tail drop above this share of the free pool, in 2^-16
 QUANTUM = 22  # bytes a turn
 DEFICIT = 23  # bytes left of its turn
 # drops, a column a cause
@@ -212,7 +224,7 @@ DROPPED = 24
 DROPPED_BYTES = 30
 LOST_BYTES = 31  # of them, those lost on the wire after they were counted as transmitted
 # PAUSE
-HEADROOM = 32
+LOST_PACKETS = 32
 PAUSE_TX = 33  # frames, without those that renew the pause that holds
 PAUSE_RX = 34
 HELD_SINCE = 35  # the other end's XOFF holds; NONE where not
@@ -228,7 +240,6 @@ TRIPPED = 43
 LOOK_PENDING = 44
 WATCHED_SINCE = 45
 TRIPS = 46
-XON_OFFSET = 47
 QUEUE_COLUMNS = 48
 PFC_OFF = 0
 PFC_STATIC = 1
@@ -242,6 +253,12 @@ BY_WATCHDOG = 4
 HOPS_OVER = 5
 CAUSES = 6
 PAUSE_BYTES = 64  # a PAUSE frame
+
+# destinations, a row per host
+GROUP = 0  # of hosts that all nodes but the last reach by the same ports; a column of sets
+LAST_SET = 1  # the next-hop set of the last switch
+DESTINATION_COLUMNS = 2
+BY_HOST = -1  # in sets: see LAST_SET
 
 # nodes
 BUFFER_USED = 0
@@ -353,6 +370,8 @@ SERIES_PAUSE_RX = 10
 SERIES_PAUSED = 11
 SERIES_COLUMNS = 12
 
+LOOK_AHEAD_FROM = 500  # pending events; with fewer, all fits into the processor's caches
+
 # why advance returned
 REACHED = 0
 NEEDS_PACKETS = 1
@@ -380,6 +399,20 @@ _entry = _compiled(inline=False, entry=True)
 
 
 # Events
+
+
+@_inlined
+def _look_ahead(heap: Ints, packets: SmallInts, ports: Ints) -> None:
+    """Fetch what the next events will need while this one is handled."""
+    for child in range(1, 5):
+        order = heap[child, ORDER]
+        index = order & ((1 << INDEX_BITS) - 1)
+        kind = (order >> INDEX_BITS) & ((1 << KIND_BITS) - 1)
+        if kind <= PORT_FREE:
+            prefetch(ports, index)
+            packet = ports[index, WIRE_HEAD]
+            if packet >= 0:
+                prefetch(packets, packet)
 
 
 @_entry
@@ -521,7 +554,7 @@ def _least_queue_port(
     for _ in range(count):
         port = next_hops[row, 1 + choice] + 0
         waiting = max(ports[port, BUSY_UNTIL] - clock[NOW], 0)
-        waiting += (queues[port * PRIORITIES + priority, DEPTH] * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS
+        waiting += (queues[port * ROWS + priority, DEPTH] * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS
         if waiting < least:
             best = port
             least = waiting
@@ -560,20 +593,22 @@ def _next_hop(
     ports: Ints,
     queues: Ints,
     nodes: Ints,
-    senders: Ints,
     flowlets: Ints,
     sets: SmallInts,
+    destinations: SmallInts,
     next_hops: SmallInts,
     node: int,
     packet: int,
 ) -> int:
     """Return the port a packet takes next."""
-    row = sets[node, packets[packet, DESTINATION]]
+    destination = packets[packet, DESTINATION]
+    row = sets[node, destinations[destination, GROUP]]
+    if row == BY_HOST:
+        row = destinations[destination, LAST_SET]
     port: int = next_hops[row, 1]
     if next_hops[row, 0] > 1:
         if nodes[node, BALANCING] == ECMP:
-            column = ACK_ENTROPY if packets[packet, FLAGS] & ACK else ENTROPY
-            port = next_hops[row, 1 + _hash(nodes, node, senders[packets[packet, QP], column], next_hops[row, 0])]
+            port = next_hops[row, 1 + _hash(nodes, node, packets[packet, LABEL], next_hops[row, 0])]
         else:
             port = _balanced_port(clock, packets, ports, queues, nodes, flowlets, next_hops, node, row, packet)
     return port
@@ -582,10 +617,16 @@ def _next_hop(
 @_helper
 def _drop(clock: Ints, packets: SmallInts, queues: Ints, port: int, cause: int, packet: int) -> None:
     """Drop a packet, counted at a port under its priority."""
-    queue = port * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    queue = port * ROWS + (packets[packet, FLAGS] & PRIORITY_MASK)
     queues[queue, DROPPED + cause] += 1
     queues[queue, DROPPED_BYTES] += packets[packet, SIZE]
     _free(clock, packets, packet)
+
+
+@_inlined
+def _opposite(queue: int) -> int:
+    """Return the queue of the same priority at the other end of the link."""
+    return int((queue // ROWS ^ 1) * ROWS + queue % ROWS)
 
 
 @_entry
@@ -594,7 +635,7 @@ def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints
 
     The frame waits for the packet under way on its port, but takes no time of the wire from those behind it.
     """
-    port = queue // PRIORITIES
+    port = queue // ROWS
     now = clock[NOW]
     queues[queue, PAUSE_TX] += 1
     if kind == PAUSE:
@@ -603,7 +644,7 @@ def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints
         queues[queue, PAUSE_TX] += (now - queues[queue, XOFF_SINCE]) // ports[port, REFRESH]
         queues[queue, XOFF_SINCE] = NONE
     arrives = max(now, ports[port, BUSY_UNTIL]) + ((PAUSE_BYTES * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS)
-    push(heap, clock, arrives + ports[port, PROPAGATION] + settings[PAUSE_RESPONSE], kind, queue ^ PRIORITIES)
+    push(heap, clock, arrives + ports[port, PROPAGATION] + settings[PAUSE_RESPONSE], kind, _opposite(queue))
 
 
 @_inlined
@@ -669,7 +710,7 @@ def _release(
     packet: int,
 ) -> None:
     """Give back the room of a priority group's packet, headroom first; send XON where it is far enough below XOFF."""
-    group = packets[packet, INGRESS] * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    group = packets[packet, INGRESS] * ROWS + (packets[packet, FLAGS] & PRIORITY_MASK)
     packets[packet, FLAGS] &= ~COUNTED
     size = packets[packet, SIZE]
     above = min(size, queues[group, GROUP_HEADROOM])
@@ -694,23 +735,23 @@ def _takes(
     ports: Ints,
     queues: Ints,
     nodes: Ints,
-    queue: int,
+    port: int,
+    priority: int,
     packet: int,
 ) -> bool:
     """Find room in a node's buffer for a packet of an egress queue; return False where there is none."""
     size = packets[packet, SIZE]
-    priority = packets[packet, FLAGS] & PRIORITY_MASK
-    node = ports[queue // PRIORITIES, NODE]
+    node = ports[port, ENDS] & NODE_MASK
     used = nodes[node, BUFFER_USED] + size
     if used > nodes[node, BUFFER_SIZE]:
         return False
-    limit = queues[queue, EGRESS_LIMIT]
-    if limit:
+    if (ports[port, PORT_STATE] >> (CAPPED + priority)) & 1:
+        queue = port * ROWS + priority
         free = nodes[node, POOL_SIZE] - nodes[node, POOL_USED]
-        if queues[queue, DEPTH] + size > (free * limit) >> SHARE_BITS:
+        if queues[queue, DEPTH] + size > (free * queues[queue, EGRESS_LIMIT]) >> SHARE_BITS:
             return False
-    group = packets[packet, INGRESS] * PRIORITIES + priority
-    if queues[group, PFC]:
+    if (ports[packets[packet, INGRESS] ^ 1, PORT_STATE] >> (GROUPED + priority)) & 1:
+        group = packets[packet, INGRESS] * ROWS + priority
         if not _admit(clock, settings, heap, packets, ports, queues, nodes, node, group, packet):
             return False
     else:
@@ -758,17 +799,17 @@ def watch(clock: Ints, heap: Ints, queues: Ints, queue: int) -> None:
 @_entry
 def unblock(clock: Ints, heap: Ints, ports: Ints, queue: int) -> None:
     """Let a queue be served again."""
-    port, priority = queue // PRIORITIES, queue % PRIORITIES
-    ports[port, BLOCKED] &= ~(1 << priority)
-    if (ports[port, BACKLOG] >> priority) & 1 and not ports[port, WAKE_PENDING]:
-        ports[port, WAKE_PENDING] = 1
+    port, priority = queue // ROWS, queue % ROWS
+    ports[port, PORT_STATE] &= ~(1 << (BLOCKED + priority))
+    if (ports[port, PORT_STATE] >> (BACKLOG + priority)) & 1 and not ports[port, PORT_STATE] & WAKING:
+        ports[port, PORT_STATE] |= WAKING
         push(heap, clock, max(clock[NOW], ports[port, BUSY_UNTIL]), PORT_FREE, port)
 
 
 @_helper
 def _pause(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> None:
     """Let an XOFF frame take effect at a queue."""
-    if ports[queue // PRIORITIES, TROUBLE] & CUT:
+    if ports[queue // ROWS, PORT_STATE] & CUT:
         return
     queues[queue, PAUSE_RX] += 1
     queues[queue, EXPIRES] = NEVER
@@ -778,7 +819,7 @@ def _pause(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> No
     if queues[queue, OBEYS]:
         queues[queue, TRANSITIONS] += 1
         if not queues[queue, TRIPPED]:
-            ports[queue // PRIORITIES, BLOCKED] |= 1 << queue % PRIORITIES
+            ports[queue // ROWS, PORT_STATE] |= 1 << (BLOCKED + queue % ROWS)
             if queues[queue, HEAD] != NONE:
                 watch(clock, heap, queues, queue)
 
@@ -786,12 +827,12 @@ def _pause(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> No
 @_helper
 def _resume(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, expired: bool) -> None:
     """Let an XON frame take effect at a queue, or the end of its last pause's time."""
-    port = queue // PRIORITIES
+    port = queue // ROWS
     now = clock[NOW]
     if expired and queues[queue, EXPIRES] != now:
         return
     if not expired:
-        if ports[port, TROUBLE] & CUT:
+        if ports[port, PORT_STATE] & CUT:
             return
         queues[queue, PAUSE_RX] += 1
     since = queues[queue, HELD_SINCE]
@@ -805,7 +846,7 @@ def _resume(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, expi
         queues[queue, PAUSED_TIME] += now - since
         if queues[queue, TRIPPED]:
             watch(clock, heap, queues, queue)
-        elif not ports[port, DOWN]:
+        elif not ports[port, PORT_STATE] & DOWN:
             unblock(clock, heap, ports, queue)
 
 
@@ -822,7 +863,7 @@ def flush(
     cause: int,
 ) -> None:
     """Drop all packets of a queue."""
-    port = queue // PRIORITIES
+    port = queue // ROWS
     packet = queues[queue, HEAD]
     while packet != NONE:
         following = packets[packet, NEXT] + 0
@@ -832,7 +873,7 @@ def flush(
         packet = following
     queues[queue, HEAD] = NONE
     queues[queue, DEFICIT] = 0
-    ports[port, BACKLOG] &= ~(1 << queue % PRIORITIES)
+    ports[port, PORT_STATE] &= ~(1 << (BACKLOG + queue % ROWS))
 
 
 @_entry
@@ -866,7 +907,7 @@ def _look(
         if not queues[queue, FORWARDS]:
             flush(clock, settings, heap, packets, ports, queues, nodes, queue, BY_WATCHDOG)
             return
-    if not ports[queue // PRIORITIES, DOWN]:
+    if not ports[queue // ROWS, PORT_STATE] & DOWN:
         unblock(clock, heap, ports, queue)
 
 
@@ -885,15 +926,16 @@ def _enqueue(
     """Append a packet to its queue at a busy or blocked port, or drop it."""
     size = packets[packet, SIZE]
     priority = packets[packet, FLAGS] & PRIORITY_MASK
-    queue = port * PRIORITIES + priority
-    blocked = (ports[port, BLOCKED] >> priority) & 1
-    if blocked and ports[port, DOWN] and not nodes[ports[port, NODE], IS_HOST]:
+    queue = port * ROWS + priority
+    state = ports[port, PORT_STATE]
+    blocked = (state >> (BLOCKED + priority)) & 1
+    if blocked and state & DOWN and not nodes[ports[port, NODE], IS_HOST]:
         _drop(clock, packets, queues, port, LINK_DOWN, packet)
         return
     if blocked and queues[queue, TRIPPED]:
         _drop(clock, packets, queues, port, BY_WATCHDOG, packet)
         return
-    if not _takes(clock, settings, heap, packets, ports, queues, nodes, queue, packet):
+    if not _takes(clock, settings, heap, packets, ports, queues, nodes, port, priority, packet):
         _drop(clock, packets, queues, port, NO_BUFFER, packet)
         return
     depth = queues[queue, DEPTH]
@@ -905,14 +947,14 @@ def _enqueue(
     packets[packet, NEXT] = NONE
     if queues[queue, HEAD] == NONE:
         queues[queue, HEAD] = packet
-        ports[port, BACKLOG] |= 1 << priority
+        ports[port, PORT_STATE] |= 1 << (BACKLOG + priority)
         if blocked:
             watch(clock, heap, queues, queue)
     else:
         packets[queues[queue, TAIL], NEXT] = packet
     queues[queue, TAIL] = packet
-    if not blocked and not ports[port, WAKE_PENDING]:
-        ports[port, WAKE_PENDING] = 1
+    if not blocked and not state & WAKING:
+        ports[port, PORT_STATE] |= WAKING
         push(heap, clock, ports[port, BUSY_UNTIL], PORT_FREE, port)
 
 
@@ -921,13 +963,20 @@ def _next_in_turn(packets: SmallInts, ports: Ints, queues: Ints, port: int, read
     """Return the weighted priority to serve: deficit round robin, from the highest priority down."""
     priority = ports[port, SERVED]
     while True:
-        queue = port * PRIORITIES + priority
+        queue = port * ROWS + priority
         if (ready >> priority) & 1 and packets[queues[queue, HEAD], SIZE] <= queues[queue, DEFICIT]:
             ports[port, SERVED] = priority
             return int(priority)
         priority = (priority - 1) % PRIORITIES
         if (ready >> priority) & 1:
-            queues[port * PRIORITIES + priority, DEFICIT] += queues[port * PRIORITIES + priority, QUANTUM]
+            queues[port * ROWS + priority, DEFICIT] += queues[port * ROWS + priority, QUANTUM]
+
+
+@_inlined
+def _ready(state: int) -> int:
+    """Return the priorities that may be served at a port in this state, a bit each."""
+    ready: int = state & ~(state >> BLOCKED) & ALL_PRIORITIES
+    return ready
 
 
 @_inlined
@@ -935,7 +984,7 @@ def _next_priority(settings: Ints, packets: SmallInts, ports: Ints, queues: Ints
     """Return the priority to serve: control first, then the highest without a weight, then by weight."""
     priority: int = settings[CONTROL_PRIORITY]
     if not (ready >> priority) & 1:
-        strict = ready & ~ports[port, WEIGHTED]
+        strict = ready & ~(ports[port, PORT_STATE] >> WEIGHTED)
         if not strict:
             return _next_in_turn(packets, ports, queues, port, ready)
         priority = PRIORITIES - 1
@@ -965,20 +1014,20 @@ def _dequeue(
     port: int,
 ) -> int:
     """Take the next packet to transmit from a port's queues; let a QP have its turn that waits for the room."""
-    priority = _next_priority(settings, packets, ports, queues, port, ports[port, BACKLOG] & ~ports[port, BLOCKED])
-    queue = port * PRIORITIES + priority
+    state = ports[port, PORT_STATE]
+    priority = _next_priority(settings, packets, ports, queues, port, _ready(state))
+    queue = port * ROWS + priority
     packet: int = queues[queue, HEAD]
     following = packets[packet, NEXT]
     queues[queue, HEAD] = following
     size = packets[packet, SIZE]
-    if (ports[port, WEIGHTED] >> priority) & 1:
-        queues[queue, DEFICIT] -= size
     if following == NONE:
-        ports[port, BACKLOG] &= ~(1 << priority)
-        queues[queue, DEFICIT] = 0
+        ports[port, PORT_STATE] = state & ~(1 << (BACKLOG + priority))
+    if (state >> (WEIGHTED + priority)) & 1:
+        queues[queue, DEFICIT] = queues[queue, DEFICIT] - size if following != NONE else 0
     depth = queues[queue, DEPTH] - size
     queues[queue, DEPTH] = depth
-    _gives_back(clock, settings, heap, packets, ports, queues, nodes, ports[port, NODE], packet)
+    _gives_back(clock, settings, heap, packets, ports, queues, nodes, ports[port, ENDS] & NODE_MASK, packet)
     if not settings[MARK_AT_ENQUEUE]:
         _mark(queues, packets, queue, packet, depth)
     waiting = queues[queue, PARKED_HEAD]
@@ -1000,7 +1049,7 @@ def _transmit(
 ) -> None:
     """Put a packet on the wire."""
     size = packets[packet, SIZE]
-    queue = port * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
+    queue = port * ROWS + (packets[packet, FLAGS] & PRIORITY_MASK)
     queues[queue, TX_PACKETS] += 1
     queues[queue, TX_BYTES] += size
     clock[HOPS] += 1
@@ -1018,9 +1067,11 @@ def _transmit(
         push(heap, clock, arrives, ARRIVAL, port)
     else:
         packets[ports[port, WIRE_TAIL], NEXT] = packet
+        arrivals[ports[port, WIRE_TAIL], NEXT_ARRIVES] = arrives
     ports[port, WIRE_TAIL] = packet
-    if ports[port, BACKLOG] & ~ports[port, BLOCKED]:
-        ports[port, WAKE_PENDING] = 1
+    state = ports[port, PORT_STATE]
+    if _ready(state):
+        ports[port, PORT_STATE] = state | WAKING
         push(heap, clock, end, PORT_FREE, port)
 
 
@@ -1029,17 +1080,15 @@ def _is_lost(clock: Ints, packets: SmallInts, ports: Ints, queues: Ints, port: i
     """Return whether a packet out of a wire in trouble is lost, and count and drop it then."""
     size = packets[packet, SIZE]
     priority = packets[packet, FLAGS] & PRIORITY_MASK
-    trouble = ports[port, TROUBLE]
+    trouble = ports[port, PORT_STATE]
     on_the_wire = min(size, ports[port, HEAD_BYTES]) * ports[port, BYTE_TIME] >> BYTE_TIME_BITS
     sent = clock[NOW] - ports[port, PROPAGATION] - on_the_wire
     if trouble & CUT or (trouble & RESTORED and sent < ports[port, RESTORED_AT]):
-        queues[port * PRIORITIES + priority, LOST_BYTES] += size
+        queues[port * ROWS + priority, LOST_PACKETS] += 1
+        queues[port * ROWS + priority, LOST_BYTES] += size
         _drop(clock, packets, queues, port, LINK_DOWN, packet)
         return True
     if trouble & LOSSY and _draw(ports, port, PORT_RANDOM) < ports[port, CORRUPTION]:
-        queue = (port ^ 1) * PRIORITIES + priority
-        queues[queue, RX_PACKETS] += 1
-        queues[queue, RX_BYTES] += size
         _drop(clock, packets, queues, port ^ 1, CORRUPTED, packet)
         return True
     return False
@@ -1047,18 +1096,30 @@ def _is_lost(clock: Ints, packets: SmallInts, ports: Ints, queues: Ints, port: i
 
 @_inlined
 def _arrive(clock: Ints, heap: Ints, packets: SmallInts, arrivals: Ints, ports: Ints, queues: Ints, port: int) -> int:
-    """Take the packet that has come out of the wire of ``port``, count it at the other end; NONE where it is lost."""
+    """Take the packet that has come out of the wire of ``port``; NONE where it is lost.
+
+    What came in is not counted: it is what the other end sent, but for what is lost or on the wire.
+    """
     packet: int = ports[port, WIRE_HEAD]
     following = packets[packet, NEXT]
     ports[port, WIRE_HEAD] = following
     if following != NONE:
-        push(heap, clock, arrivals[following, ARRIVES], ARRIVAL, port)
-    if ports[port, TROUBLE] and _is_lost(clock, packets, ports, queues, port, packet):
+        push(heap, clock, arrivals[packet, NEXT_ARRIVES], ARRIVAL, port)
+    if ports[port, PORT_STATE] & TROUBLE and _is_lost(clock, packets, ports, queues, port, packet):
         return NONE
-    queue = (port ^ 1) * PRIORITIES + (packets[packet, FLAGS] & PRIORITY_MASK)
-    queues[queue, RX_PACKETS] += 1
-    queues[queue, RX_BYTES] += packets[packet, SIZE]
     return packet
+
+
+@_entry
+def count_on_wires(packets: SmallInts, ports: Ints, found: Ints) -> None:
+    """Count what is on the wire out of every port: a row a port, packets and then bytes by priority."""
+    for port in range(len(ports)):
+        packet = ports[port, WIRE_HEAD]
+        while packet != NONE:
+            priority = packets[packet, FLAGS] & PRIORITY_MASK
+            found[port, priority] += 1
+            found[port, PRIORITIES + priority] += packets[packet, SIZE]
+            packet = packets[packet, NEXT] + 0
 
 
 # Congestion control (DCQCN) of a sender
@@ -1293,7 +1354,7 @@ def _may_send(
     before = rates[qp, RATE]
     if senders[qp, RATE_DUE] <= now:
         _settle_rate(settings, gains, senders, rates, qp, now)
-    queue = senders[qp, NIC] * PRIORITIES + senders[qp, PRIORITY]
+    queue = senders[qp, NIC] * ROWS + senders[qp, PRIORITY]
     admitted = senders[qp, STATE] == ADMITTED
     if admitted:
         queues[queue, PARKED_HEAD] = senders[qp, PARKED_NEXT]
@@ -1384,6 +1445,7 @@ def _send(
     packets[packet, FLAGS] = _note_sent(settings, senders, flows, sent, qp, flow, psn, now)
     packets[packet, DESTINATION] = senders[qp, PEER]
     packets[packet, INGRESS] = senders[qp, NIC]
+    packets[packet, LABEL] = senders[qp, ENTROPY]
     packets[packet, HOPS_LEFT] = settings[HOP_LIMIT]
     _count_sent(settings, gains, senders, rates, qp, size)
     senders[qp, PACE] = now + int(size * PS_PER_SECOND_BITS / rates[qp, RATE])
@@ -1611,6 +1673,7 @@ def _receive_data(
         packets[packet, SIZE] = settings[ACK_SIZE]
         packets[packet, FLAGS] = reply | settings[CONTROL_PRIORITY]
         packets[packet, DESTINATION] = senders[qp, SOURCE]
+        packets[packet, LABEL] = senders[qp, ACK_ENTROPY]
         packets[packet, HOPS_LEFT] = settings[HOP_LIMIT]
     return wanted
 
@@ -1638,9 +1701,9 @@ def _sample(clock: Ints, ports: Ints, queues: Ints, nodes: Ints, series_queues: 
             series[row, SERIES_DROPPED] = dropped
             series[row, SERIES_DEPTH] = queues[queue, DEPTH]
             series[row, SERIES_PEAK] = queues[queue, PEAK_DEPTH]
-            series[row, SERIES_BUFFER] = nodes[ports[queue // PRIORITIES, NODE], BUFFER_USED]
+            series[row, SERIES_BUFFER] = nodes[ports[queue // ROWS, NODE], BUFFER_USED]
             at = clock[SAMPLE_AT]
-            refresh = ports[queue // PRIORITIES, REFRESH]
+            refresh = ports[queue // ROWS, REFRESH]
             xoff, held = queues[queue, XOFF_SINCE], queues[queue, HELD_SINCE]
             series[row, SERIES_PAUSE_TX] = queues[queue, PAUSE_TX] + ((at - xoff) // refresh if xoff != NONE else 0)
             series[row, SERIES_PAUSE_RX] = queues[queue, PAUSE_RX] + ((at - held) // refresh if held != NONE else 0)
@@ -1669,6 +1732,7 @@ def advance(  # noqa: C901 - one loop, see its docstring
     receivers: Ints,
     flows: Ints,
     sets: SmallInts,
+    destinations: SmallInts,
     next_hops: SmallInts,
     series_queues: Ints,
     series: Ints,
@@ -1687,6 +1751,7 @@ def advance(  # noqa: C901 - one loop, see its docstring
         and call again.
     """
     margin = settings[HEAP_MARGIN]
+    first_host = settings[FIRST_HOST]
     while True:
         _drop_root(heap, clock)
         if clock[UNTIL_IDLE] and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
@@ -1711,6 +1776,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
         clock[NOW] = due
         clock[EVENTS] += 1
         clock[ROOT_TAKEN] = 1
+        if clock[HEAP_SIZE] > LOOK_AHEAD_FROM:
+            _look_ahead(heap, packets, ports)
 
         port = NONE
         packet = NONE
@@ -1719,8 +1786,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
             packet = _arrive(clock, heap, packets, arrivals, ports, queues, index)
             if packet == NONE:
                 continue
-            node = ports[index ^ 1, NODE]
-            if nodes[node, IS_HOST]:
+            node = ports[index, ENDS] >> PEER_NODE
+            if node >= first_host:
                 if packets[packet, FLAGS] & ACK:
                     _receive_ack(clock, settings, gains, heap, packets, senders, rates, flows, sent, packet)
                     answers = False
@@ -1736,14 +1803,16 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 continue
             packets[packet, INGRESS] = index ^ 1
             packets[packet, HOPS_LEFT] -= 1
-            port = _next_hop(clock, packets, ports, queues, nodes, senders, flowlets, sets, next_hops, node, packet)
+            port = _next_hop(
+                clock, packets, ports, queues, nodes, flowlets, sets, destinations, next_hops, node, packet
+            )
             if port == NONE:
                 _drop(clock, packets, queues, index ^ 1, NO_ROUTE, packet)
                 continue
         elif kind == PORT_FREE:
             port = index
-            ports[port, WAKE_PENDING] = 0
-            if not ports[port, BACKLOG] & ~ports[port, BLOCKED]:
+            ports[port, PORT_STATE] &= ~WAKING
+            if not _ready(ports[port, PORT_STATE]):
                 continue
             packet = _dequeue(clock, settings, heap, packets, ports, queues, nodes, senders, port)
             transmits = True
@@ -1755,8 +1824,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
         elif kind == START:
             qp = flows[index, FLOW_QP]
             if senders[qp, NIC] == NONE:
-                node = senders[qp, SOURCE] + len(nodes) - sets.shape[1]
-                row = sets[node, senders[qp, PEER]]
+                node = senders[qp, SOURCE] + settings[FIRST_HOST]
+                row = sets[node, destinations[senders[qp, PEER], GROUP]]
                 port = next_hops[row, 1 + _hash(nodes, node, senders[qp, ENTROPY], next_hops[row, 0])]
                 senders[qp, NIC] = port
                 rates[qp, LINE] = rates[qp, RATE] = rates[qp, TARGET] = ports[port, LINE_RATE]
@@ -1776,9 +1845,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
             continue
 
         priority = packets[packet, FLAGS] & PRIORITY_MASK
-        busy = (
-            ports[port, BUSY_UNTIL] > clock[NOW] or ports[port, WAKE_PENDING] or (ports[port, BLOCKED] >> priority) & 1
-        )
+        state = ports[port, PORT_STATE]
+        busy = ports[port, BUSY_UNTIL] > clock[NOW] or state & WAKING or (state >> (BLOCKED + priority)) & 1
         if transmits or not busy:
             _transmit(clock, heap, packets, arrivals, ports, queues, port, packet)
         else:

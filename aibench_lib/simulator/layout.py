@@ -9,13 +9,14 @@ import numpy.typing as npt
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Topology
 from aibench_lib.simulator import kernel
-from aibench_lib.simulator.parameters import PRIORITIES, Dcqcn, Parameters
+from aibench_lib.simulator.parameters import Dcqcn, Parameters
 from aibench_lib.simulator.routes import Routes
 from aibench_lib.simulator.window_control import UetNsccLike
 from aibench_lib.units import BITS_PER_BYTE, PS_PER_NS, PS_PER_SECOND
 
 Rows = TypeVar("Rows", npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.uint8])
 Ints = npt.NDArray[np.int64]
+SmallInts = npt.NDArray[np.int32]
 
 CACHE_LINE = 64
 """Bytes a processor fetches at once; a row that begins with one is not spread over two."""
@@ -131,6 +132,7 @@ def port_rows(topology: Topology, parameters: Parameters) -> npt.NDArray[np.int6
                 and fastest[other.node] <= bps
             )
             rows[row, kernel.NODE] = nodes[end.node]
+            rows[row, kernel.ENDS] = nodes[other.node] << kernel.PEER_NODE | nodes[end.node]
             rows[row, kernel.LINE_RATE] = bps
             rows[row, kernel.REFRESH] = max(1, parameters.pause_quanta * QUANTUM_BITS * PS_PER_SECOND // link.bps // 2)
             rows[row, kernel.BYTE_TIME] = (PS_PER_SECOND * BITS_PER_BYTE << kernel.BYTE_TIME_BITS) // bps
@@ -154,8 +156,8 @@ def node_rows(topology: Topology, parameters: Parameters, seed: int) -> npt.NDAr
 
 
 def queue_rows(ports: int) -> Ints:
-    """Return empty queues, ECN and PFC off, of so many ports."""
-    rows = table(ports * PRIORITIES, kernel.QUEUE_COLUMNS, np.int64)
+    """Return empty queues, ECN and PFC off, of so many ports; a port's last row stands for no queue."""
+    rows = table(ports * kernel.ROWS, kernel.QUEUE_COLUMNS, np.int64)
     rows[:, [kernel.HEAD, kernel.TAIL, kernel.PARKED_HEAD, kernel.PARKED_TAIL]] = kernel.NONE
     rows[:, [kernel.XOFF_SINCE, kernel.HELD_SINCE]] = kernel.NONE
     rows[:, [kernel.KMIN, kernel.KMAX, kernel.EXPIRES]] = kernel.NEVER
@@ -191,6 +193,35 @@ def unloaded_ps(ports: npt.NDArray[np.int64], routes: Routes, node: int, destina
         )
         node = int(ports[port ^ 1, kernel.NODE])
     return time
+
+
+def route_tables(routes: Routes, ports: Ints, first_host: int) -> tuple[SmallInts, SmallInts]:
+    """Return the kernel's ``sets``, by node and group of hosts, and ``destinations``, by host.
+
+    Hosts with one link to the same switch differ only there, so they share a column, and their last switch finds the
+    port in ``destinations``: of a large fabric's table, what is in use fits into the processor's cache.
+    """
+    sets = routes.sets.copy()
+    hosts = sets.shape[1]
+    destinations = np.zeros((hosts, kernel.DESTINATION_COLUMNS), np.int32)
+    links = np.bincount(ports[:, kernel.NODE], minlength=len(sets))
+    for port, node in enumerate(ports[:, kernel.NODE].tolist()):
+        if node >= first_host and links[node] == 1:
+            last, host = ports[port ^ 1, kernel.NODE], node - first_host
+            destinations[host, kernel.LAST_SET] = sets[last, host]
+            sets[last, host] = kernel.BY_HOST
+            sets[node, host] = sets[node, host - 1]  # it sends itself nothing: let it not differ from its neighbours
+    groups: dict[bytes, int] = {}
+    by_host = np.ascontiguousarray(sets.T)
+    destinations[:, kernel.GROUP] = [groups.setdefault(column.tobytes(), len(groups)) for column in by_host]
+    columns = np.unique(destinations[:, kernel.GROUP], return_index=True)[1]
+    return np.ascontiguousarray(by_host[columns].T), destinations
+
+
+def opposite(queue: int) -> int:
+    """Return the queue of the same priority at the other end of the link."""
+    port, priority = divmod(queue, kernel.ROWS)
+    return (port ^ 1) * kernel.ROWS + priority
 
 
 def with_room(array: Rows, rows: int, lead: int = 0) -> Rows:

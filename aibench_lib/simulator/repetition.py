@@ -47,12 +47,11 @@ _COUNTERS: Mapping[str, tuple[int, ...]] = {
     "_queue_rows": (
         kernel.TX_PACKETS,
         kernel.TX_BYTES,
-        kernel.RX_PACKETS,
-        kernel.RX_BYTES,
         kernel.MARKED_PACKETS,
         *range(kernel.DROPPED, kernel.DROPPED + kernel.CAUSES),
         kernel.DROPPED_BYTES,
         kernel.LOST_BYTES,
+        kernel.LOST_PACKETS,
         kernel.PAUSE_TX,
         kernel.PAUSE_RX,
         kernel.PAUSED_TIME,
@@ -79,6 +78,8 @@ _PLACES: Mapping[str, tuple[int, ...]] = {
 }
 """Columns that say where in memory something is, or are compared by other means."""
 
+_ON_A_WIRE = (kernel.ARRIVES, kernel.NEXT_ARRIVES)
+"""Instants in a packet, as columns of int64; they mean something while it is on a wire."""
 _STATE = ("_clock", "_senders", "_rates", "_receivers", "_node_rows", "_flow_rows", "_port_rows", "_queue_rows")
 """Arrays that are compared word by word; packets, events and flowlets are compared by other means."""
 _WHAT = (1 << kernel.INDEX_BITS + kernel.KIND_BITS) - 1
@@ -210,7 +211,7 @@ def _same_packets(before: State, after: State, period: int, psns: Ints) -> tuple
         return None
     grown = after.packets[packets].astype(np.int64) - before.packets[packets_then]
     grown[:, kernel.PSN] -= psns[after.packets[packets, kernel.QP]]
-    grown[:, [kernel.NEXT, 2 * kernel.ARRIVES, 2 * kernel.ARRIVES + 1]] = 0
+    grown[:, [kernel.NEXT, *(2 * time + half for time in _ON_A_WIRE for half in (0, 1))]] = 0
     arrives = after.packets.view(np.int64)[wired, kernel.ARRIVES]
     arrived = before.packets.view(np.int64)[wired_then, kernel.ARRIVES]
     if grown.any() or (arrives - arrived != period).any():
@@ -264,7 +265,7 @@ def jump(simulation: Simulation, repetition: Repetition, periods: int) -> None:
     simulation._flowlets += periods * repetition.flowlets
     packets = simulation._packets
     packets[repetition.packets, kernel.PSN] += periods * repetition.psns[packets[repetition.packets, kernel.QP]]
-    packets.view(np.int64)[repetition.on_a_wire, kernel.ARRIVES] += ahead
+    packets.view(np.int64)[repetition.on_a_wire[:, None], _ON_A_WIRE] += ahead
     events = simulation._heap[: simulation._clock[kernel.HEAP_SIZE]]
     for event in events:
         what = int(event[kernel.ORDER]) & _WHAT

@@ -46,8 +46,6 @@ SAMPLE = np.dtype(
 COUNTER_COLUMNS = {
     "tx_packets": kernel.TX_PACKETS,
     "tx_bytes": kernel.TX_BYTES,
-    "rx_packets": kernel.RX_PACKETS,
-    "rx_bytes": kernel.RX_BYTES,
     "ecn_marked_packets": kernel.MARKED_PACKETS,
     "dropped_bytes": kernel.DROPPED_BYTES,
     "lost_on_wire_bytes": kernel.LOST_BYTES,
@@ -86,7 +84,7 @@ def named_counters(ports: Sequence[Port]) -> npt.NDArray[np.void]:
             ("node", np.array(nodes).dtype),
             ("interface", np.array(interfaces).dtype),
             ("priority", np.int64),
-            *((name, np.int64) for name in (*COUNTER_COLUMNS, "dropped_packets")),
+            *((name, np.int64) for name in (*COUNTER_COLUMNS, "rx_packets", "rx_bytes", "dropped_packets")),
         ]
     )
     rows = np.zeros(len(ports) * PRIORITIES, kind)
@@ -96,10 +94,24 @@ def named_counters(ports: Sequence[Port]) -> npt.NDArray[np.void]:
     return rows
 
 
-def fill_counters(rows: npt.NDArray[np.void], queues: Ints, ports: Ints, now: int) -> None:
-    """Fill the counters in as of ``now`` [ps], the pauses that hold included."""
+def fill_counters(rows: npt.NDArray[np.void], queues: Ints, ports: Ints, on_wires: Ints, now: int) -> None:
+    """Fill the counters in as of ``now`` [ps], the pauses that hold included.
+
+    Args:
+        rows: From :func:`named_counters`.
+        queues: The kernel's.
+        ports: The kernel's.
+        on_wires: What is on the wire out of every port, as :func:`kernel.count_on_wires` counts it.
+        now: The time reached [ps].
+    """
+    queues = queues.reshape(len(ports), kernel.ROWS, -1)[:, :PRIORITIES].reshape(len(rows), -1)
     for name, column in COUNTER_COLUMNS.items():
         rows[name] = queues[:, column]
+    gone = queues[:, [kernel.LOST_PACKETS, kernel.LOST_BYTES]]
+    gone += on_wires.reshape(len(ports), 2, PRIORITIES).swapaxes(1, 2).reshape(len(rows), 2)
+    arrived = queues[:, [kernel.TX_PACKETS, kernel.TX_BYTES]] - gone
+    arrived = arrived.reshape(len(ports) // 2, 2, PRIORITIES, 2)[:, ::-1].reshape(len(rows), 2)  # of the other end
+    rows["rx_packets"], rows["rx_bytes"] = arrived.T
     rows["dropped_packets"] = queues[:, kernel.DROPPED : kernel.DROPPED + kernel.CAUSES].sum(axis=1)
     refresh = np.repeat(ports[:, kernel.REFRESH], PRIORITIES)
     xoff, held = (

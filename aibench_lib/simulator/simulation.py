@@ -257,7 +257,8 @@ class Simulation(FaultyFabric):
             self._rates,
             self._receivers,
             self._flow_rows,
-            self._routes.sets,
+            self._sets,
+            self._destinations,
             self._routes.next_hops,
             self._series_queues,
             self._series_rows,
@@ -292,7 +293,9 @@ class Simulation(FaultyFabric):
         start.
         """
         rows = self._counter_rows.copy()
-        fill_counters(rows, self._queue_rows, self._port_rows, self.now_ps)
+        on_wires = np.zeros((len(self._port_rows), 2 * PRIORITIES), np.int64)
+        kernel.count_on_wires(self._packets, self._port_rows, on_wires)
+        fill_counters(rows, self._queue_rows, self._port_rows, on_wires, self.now_ps)
         return rows
 
     def hosts(self) -> npt.NDArray[np.void]:

@@ -155,7 +155,7 @@ def test_every_array_of_a_simulation_is_compared_or_is_known_not_to_change():
     simulation = Simulation(star(1), Parameters(), 1)
     by_other_means = {"_heap", "_packets", "_flowlets"}
     notes_of_packets = {"_sent", "_arrived"}  # where they are kept, nothing is skipped
-    constant = {"_settings", "_gains", "_counter_rows"}
+    constant = {"_settings", "_gains", "_counter_rows", "_sets", "_destinations"}  # but for faults
     results = {"_series_queues", "_series_rows"}
     arrays = {name for name, value in vars(simulation).items() if isinstance(value, np.ndarray)}
     assert arrays == set(repetition._STATE) | by_other_means | notes_of_packets | constant | results
