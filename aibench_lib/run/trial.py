@@ -81,10 +81,11 @@ class Bench:
     def _observation(self, trial: PlannedTrial, sent: TrialSamples, window: Window) -> Observation:
         site = self._site(trial)
         switches = self.lab.switches
+        seen = frames.Frames(window.tables)
 
         def series(measurement: str, port: Port, **tags: str) -> pd.DataFrame:
             names = {"switch": port.node, "interface": port.interface, **tags}
-            return frames.series_frame(window.tables, measurement, names)
+            return seen.series(measurement, names)
 
         return Observation(
             samples=sent.table,

@@ -13,7 +13,7 @@ from aibench_lib.errors import LabError
 from aibench_lib.model import Transfer, TrialLoad
 from aibench_lib.platforms import load_platform
 from aibench_lib.telemetry.control import Collector, Config
-from aibench_lib.telemetry.frames import delta, series_frame
+from aibench_lib.telemetry.frames import Frames, delta
 from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.worker.coordinator import Coordinator
 
@@ -86,7 +86,7 @@ def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_
             sent = coordinator.run_trial(f"t{number}", incast(), 100_000)
             window = collector.window(sent.t0_ns, sent.t_end_ns)
             assert window.reasons == ()
-            frame = series_frame(window.tables, "queue", QUEUE)
+            frame = Frames(window.tables).series("queue", QUEUE)
             assert delta(frame, "transmit_packets", sent.t0_ns, sent.t_end_ns) == len(SENDERS) * PACKETS
             assert delta(frame, "dropped_packets", sent.t0_ns, sent.t_end_ns) == 0
             assert frame["time_ns"].is_monotonic_increasing

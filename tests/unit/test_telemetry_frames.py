@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aibench_lib.errors import UndefinedKpi
-from aibench_lib.telemetry.frames import delta, series_frame
+from aibench_lib.telemetry.frames import Frames, delta
 from aibench_lib.telemetry.measurements import COUNTERS, FIELDS, TAGS, schema
 from aibench_lib.telemetry.windows import cut, fill_forward, first_reset, gaps, resets
 
@@ -115,7 +115,7 @@ def test_one_queue_is_a_frame_that_is_filled_forward_with_whole_numbers():
         (20, "3", {"depth_bytes": 2}),
         (30, "3", {"transmit_bytes": 8, "depth_bytes": 0}),
     )
-    frame = series_frame({"queue": table}, "queue", QUEUE)
+    frame = Frames({"queue": table}).series("queue", QUEUE)
     assert list(frame.columns) == ["time_ns", *FIELDS["queue"]]
     assert frame["time_ns"].tolist() == [10, 20, 30]
     assert frame["transmit_bytes"].dtype == np.int64
@@ -139,7 +139,7 @@ COUNTED = [{"transmit_bytes", "ecn_marked_packets"}]
 )
 def test_a_counter_grew_from_the_sample_before_to_the_sample_after(table, begin_ns, end_ns, expected):
     window = cut(table, "queue", begin_ns, end_ns, COUNTED)
-    frame = series_frame({"queue": window}, "queue", QUEUE)
+    frame = Frames({"queue": window}).series("queue", QUEUE)
     assert delta(frame, "transmit_bytes", begin_ns, end_ns) == expected
 
 
@@ -161,7 +161,7 @@ def test_all_rows_of_a_windows_last_moment_are_in_it():
 
 
 def test_growth_without_a_sample_at_one_side_is_undefined(table):
-    frame = series_frame({"queue": table}, "queue", QUEUE)
+    frame = Frames({"queue": table}).series("queue", QUEUE)
     with pytest.raises(UndefinedKpi, match="transmit_bytes: no sample at or before the begin"):
         delta(frame, "transmit_bytes", 9, 40)
     with pytest.raises(UndefinedKpi, match="transmit_bytes: no sample at or after the end"):
@@ -172,7 +172,7 @@ def test_growth_without_a_sample_at_one_side_is_undefined(table):
 
 def test_growth_of_a_counter_that_was_reset_is_undefined():
     rows = [(10, "3", {"transmit_bytes": 5}), (20, "3", {"transmit_bytes": 1}), (30, "3", {"transmit_bytes": 9})]
-    frame = series_frame({"queue": queue_table(*rows)}, "queue", QUEUE)
+    frame = Frames({"queue": queue_table(*rows)}).series("queue", QUEUE)
     with pytest.raises(UndefinedKpi, match="went backwards"):
         delta(frame, "transmit_bytes", 10, 30)
 
@@ -231,7 +231,7 @@ def test_a_reset_is_found_exactly_where_a_series_has_one(values):
 def test_a_series_that_nothing_reports_is_an_empty_frame(measurement):
     tags = dict.fromkeys(TAGS[measurement], "none")
     for tables in ({}, {measurement: schema(measurement).empty_table()}):
-        frame = series_frame(tables, measurement, tags)
+        frame = Frames(tables).series(measurement, tags)
         assert list(frame) == ["time_ns", *FIELDS[measurement]]
         assert frame.empty
 
@@ -239,6 +239,6 @@ def test_a_series_that_nothing_reports_is_an_empty_frame(measurement):
 def test_whether_a_port_is_up_is_no_number():
     row = {"time_ns": 1, "switch": "leaf1", "interface": "Ethernet33", "in_bytes": 5, "oper_up": True}
     table = pa.Table.from_pylist([row, {**row, "time_ns": 2, "oper_up": False}], schema=schema("interface"))
-    frame = series_frame({"interface": table}, "interface", {"switch": "leaf1", "interface": "Ethernet33"})
+    frame = Frames({"interface": table}).series("interface", {"switch": "leaf1", "interface": "Ethernet33"})
     assert frame["oper_up"].tolist() == [True, False]
     assert frame["in_bytes"].dtype == "int64"
