@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROFILE ?= quick
+TESTS ?= 8.1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
@@ -24,8 +25,8 @@ help: ## list the targets
 install: .venv/installed ## make .venv and install aibench into it
 
 .PHONY: congestion
-congestion: .venv/installed ## run Test 8.1 on the simulated lab and write the report (PROFILE=quick|draft)
-	@$(BIN)/ansible-playbook playbooks/congestion.yml -e profile=$(PROFILE)
+congestion: .venv/installed ## run Test 8.1 on the simulated lab and write the report (PROFILE=quick|draft TESTS=8.1,8.2,8.3,8.4)
+	@$(BIN)/ansible-playbook playbooks/congestion.yml -e profile=$(PROFILE) -e tests=$(TESTS)
 
 .PHONY: restore
 restore: .venv/installed ## put every switch back that an unfinished run left changed
