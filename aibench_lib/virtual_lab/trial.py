@@ -57,8 +57,8 @@ class Outcome:
     end_ns: int
     finished_ns: Mapping[str, int]
     """Host -> when the last transfer from or to it had ended."""
-    out_of_order: Mapping[str, int]
-    """Host -> packets that came to it out of their order."""
+    out_of_sequence: Mapping[str, int]
+    """Host -> packets that came to it while an earlier one was missing."""
     method: str
     skipped_ns: int
     """Lab time that was not simulated packet by packet."""
@@ -91,15 +91,15 @@ def outcome(simulation: Simulation, trial: Trial, origin_ns: int, reached_ns: in
     finished = np.full(len(names), trial.t0_ns)
     np.maximum.at(finished, sources, np.where(completed == NEVER, end_ns, completed))
     np.maximum.at(finished, destinations, np.where(received == NEVER, end_ns, received))
-    reordered = np.zeros(len(names), np.int64)
-    np.add.at(reordered, destinations[flows], done["reordered_packets"])
+    hosts = simulation.hosts()
+    disorder = dict(zip(hosts["node"].tolist(), hosts["out_of_sequence_packets"].tolist(), strict=True))
     return Outcome(
         posted_ns=posted,
         received_ns=received,
         completed_ns=completed,
         end_ns=end_ns,
         finished_ns=dict(zip(names, finished.tolist(), strict=True)),
-        out_of_order=dict(zip(names, reordered.tolist(), strict=True)),
+        out_of_sequence={name: disorder[name] for name in names},
         method=simulation.method,
         skipped_ns=simulation.skipped_ps // PS_PER_NS,
     )

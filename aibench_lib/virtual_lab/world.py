@@ -94,7 +94,7 @@ class World:
         tell(course.last_part(result.end_ns, after))
         before = {host: self.nic_counters(host) for host in result.finished_ns}
         self.now = at_rest(_rest_ns(self.now.time_ns, result.end_ns, demand.settle_ns), after)
-        self._out_of_sequence.update(result.out_of_order)
+        self._out_of_sequence.update(result.out_of_sequence)
         return dataclasses.replace(
             result,
             nic_growth={host: nic.growth(earlier, self.nic_counters(host)) for host, earlier in before.items()},
