@@ -43,6 +43,11 @@ def schema(elements: Iterable[Element]) -> str:
     return "".join(f"/{name}" for name, _ in elements)
 
 
+def without_keys(elements: Iterable[Element]) -> Elements:
+    """Return a path that stands for every entry of the lists on it."""
+    return tuple((name, ()) for name, _ in elements)
+
+
 def bare(name: str) -> str:
     """Return a name without the module that it may be qualified with."""
     return name.rpartition(":")[2]

@@ -1,12 +1,13 @@
 """What a subscription list asks of a switch: paths become entries, modes and intervals are checked."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
 from pygnmi.spec.v080 import gnmi_pb2
 
 from aibench_lib.model import Port
-from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, overlap, schema, text
+from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, overlap, parse, schema, text, without_keys
 from aibench_lib.virtual_lab.gnmi.subscription import (
     SHORTEST_INTERVAL_NS,
     Congestion,
@@ -35,20 +36,39 @@ class Observed(Protocol):
     def containers(self) -> tuple[Container, ...]: ...  # noqa: D102 - see observed.Container
 
 
-def find_entries(target: Observed, path: Elements) -> list[Entry]:
-    """Return the entries that a path stands for, with the leaves at or below it."""
-    found = []
-    for container in target.containers:
-        for entry in entries(container, target.name, target.interfaces, tuple(container.leaves)):
-            leaves = tuple(leaf for leaf in entry.leaves if _asks_for(path, entry.path, leaf))
+class Listing:
+    """Every list entry that a switch shows, found by path.
+
+    Args:
+        target: The switch.
+    """
+
+    def __init__(self, target: Observed) -> None:
+        self._known = [
+            (
+                container,
+                {
+                    entry.path: entry
+                    for entry in entries(container, target.name, target.interfaces, tuple(container.leaves))
+                },
+            )
+            for container in target.containers
+        ]
+
+    def find(self, path: Elements) -> list[Entry]:
+        """Return the entries that a path stands for, with the leaves at or below it."""
+        found: list[Entry] = []
+        for container, known in self._known:
+            shape = parse(container.path)
+            here, below = path[: len(shape)], path[len(shape) :]
+            if len(below) > 1 or not overlap(without_keys(here), shape):
+                continue
+            leaves = tuple(leaf for leaf in container.leaves if overlap(below, ((leaf, ()),)))
             if leaves:
-                found.append(Entry(container, entry.node, entry.interface, entry.priority, leaves, entry.path))
-    return found
-
-
-def _asks_for(path: Elements, container: Elements, leaf: str) -> bool:
-    whole = (*container, (leaf, ()))
-    return len(path) <= len(whole) and overlap(path, whole)
+                # Most paths spell one entry out: comparing each of them with every entry would take seconds.
+                chosen = [known[here]] if here in known else [one for one in known.values() if overlap(here, one.path)]
+                found += [dataclasses.replace(entry, leaves=leaves) for entry in chosen]
+        return found
 
 
 def plan(target: Observed, wanted: gnmi_pb2.SubscriptionList, is_up: Callable[[Port], bool]) -> Subscription:
@@ -64,11 +84,12 @@ def plan(target: Observed, wanted: gnmi_pb2.SubscriptionList, is_up: Callable[[P
             is no multiple of the shortest.
     """
     subscription = Subscription(aggregates=wanted.allow_aggregation)
+    listing = Listing(target)
     once = wanted.mode == gnmi_pb2.SubscriptionList.ONCE
     for item in wanted.subscription:
         path = from_proto(wanted.prefix, item.path)
-        found = find_entries(target, path)
-        if not found and not find_entries(target, tuple((name, ()) for name, _ in path)):
+        found = listing.find(path)
+        if not found and not listing.find(without_keys(path)):
             raise RequestError(f"Invalid path '{text(path)}': not in the schema of {target.name}")
         on_change = item.mode == gnmi_pb2.ON_CHANGE and not once
         if on_change and any(entry.container.subject is not Subject.OPERATION for entry in found):

@@ -11,8 +11,8 @@ from pygnmi.spec.v080 import gnmi_pb2
 from aibench_lib.model import Port
 from aibench_lib.virtual_lab.credentials import USERNAME
 from aibench_lib.virtual_lab.gnmi import values as typed
-from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, text, to_proto
-from aibench_lib.virtual_lab.gnmi.plan import RequestError, find_entries, plan
+from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, text, to_proto, without_keys
+from aibench_lib.virtual_lab.gnmi.plan import Listing, RequestError, plan
 from aibench_lib.virtual_lab.gnmi.subscription import Subscription
 from aibench_lib.virtual_lab.history import Rows, Snapshot, Table
 from aibench_lib.virtual_lab.observed import Container, Entry, Subject
@@ -81,6 +81,7 @@ class GnmiService:
         detach: Callable[[Subscription], None],
     ) -> None:
         self._target = target
+        self._listing = Listing(target)
         self._fabric = fabric
         self._password = password
         self._attach = attach
@@ -145,13 +146,10 @@ class GnmiService:
                 typed.write(update.val, value, encoding)
         wanted: list[Entry] = []
         if kind != gnmi_pb2.GetRequest.CONFIG:
-            wanted = find_entries(self._target, path)
-        if found is None and not wanted and not self._is_known(path):
+            wanted = self._listing.find(path)
+        if found is None and not wanted and not self._listing.find(without_keys(path)):
             raise RequestError(f"Invalid path '{text(path)}': not in the schema")
         return [notification, *(self._state(entry, encoding) for entry in wanted)]
-
-    def _is_known(self, path: Elements) -> bool:
-        return bool(find_entries(self._target, tuple((name, ()) for name, _ in path)))
 
     def _state(self, entry: Entry, encoding: int) -> gnmi_pb2.Notification:
         now = self._fabric.now

@@ -40,25 +40,35 @@ class Encoder:
         self._encoding = encoding
         self._before: Elements = entry.path if absolute else ()
         self._prefix = None if absolute else to_proto(entry.path)
-        self._messages: dict[int, gnmi_pb2.SubscribeResponse] = {}
+        self._messages: dict[int, _Message] = {}
 
     def encode(self, time_ns: int, row: Sequence[int | str], mask: int) -> bytes:
         """Return the serialised message of the leaves in a bit mask."""
         message = self._messages.get(mask)
         if message is None:
             message = self._messages[mask] = self._build(mask)
-        notification = message.update
-        notification.timestamp = time_ns
-        wide = not self._entry.container.narrow
-        chosen = [value for bit, value in enumerate(row) if mask >> bit & 1]
-        for update, value in zip(notification.update, chosen, strict=True):
-            typed.write(update.val, value, self._encoding, wide=wide)
-        return bytes(message.SerializeToString())
+        message.notification.timestamp = time_ns
+        encoding, wide = self._encoding, not self._entry.container.narrow
+        for bit, target in message.values:
+            typed.write(target, row[bit], encoding, wide=wide)
+        return bytes(message.whole.SerializeToString())
 
-    def _build(self, mask: int) -> gnmi_pb2.SubscribeResponse:
-        leaves = [leaf for bit, leaf in enumerate(self._entry.leaves) if mask >> bit & 1]
-        updates = [gnmi_pb2.Update(path=to_proto((*self._before, (leaf, ())))) for leaf in leaves]
-        return gnmi_pb2.SubscribeResponse(update=gnmi_pb2.Notification(prefix=self._prefix, update=updates))
+    def _build(self, mask: int) -> "_Message":
+        bits = [bit for bit in range(len(self._entry.leaves)) if mask >> bit & 1]
+        paths = [to_proto((*self._before, (self._entry.leaves[bit], ()))) for bit in bits]
+        whole = gnmi_pb2.SubscribeResponse(
+            update=gnmi_pb2.Notification(prefix=self._prefix, update=[gnmi_pb2.Update(path=path) for path in paths])
+        )
+        values = [(bit, update.val) for bit, update in zip(bits, whole.update.update, strict=True)]
+        return _Message(whole, whole.update, values)
+
+
+@dataclass(frozen=True)
+class _Message:
+    whole: gnmi_pb2.SubscribeResponse
+    notification: gnmi_pb2.Notification
+    values: list[tuple[int, gnmi_pb2.TypedValue]]
+    """A leaf's place in the row, and where its value goes."""
 
 
 @dataclass

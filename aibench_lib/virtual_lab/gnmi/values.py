@@ -25,6 +25,9 @@ def write(target: gnmi_pb2.TypedValue, value: object, encoding: int, *, wide: bo
             target.string_val = str(value)
         return
     if wide and encoding == gnmi_pb2.JSON_IETF:
+        if type(value) is int:  # almost always, and not worth a JSON encoder
+            target.json_ietf_val = b'"%d"' % value
+            return
         value = str(value)
     write_json(target, value, encoding)
 
