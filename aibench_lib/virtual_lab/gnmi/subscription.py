@@ -106,8 +106,12 @@ class Sampled:
         of = history.recorded if self.in_kernel else history.stepped
         track = of(self.entry, self.interval_ns)
         times = track.times_ns
-        old = [np.full(len(times), value) for value in self.row]
-        columns = [track.columns.get(leaf, old[bit]) for bit, leaf in enumerate(self.entry.leaves)]
+        if not len(times):
+            return
+        columns = [
+            track.columns[leaf] if leaf in track.columns else np.full(len(times), old)
+            for leaf, old in zip(self.entry.leaves, self.row, strict=True)
+        ]
         masks = self._changes(columns)
         fresh = (times > history.before_ns) & (times < history.end_ns)
         for index in np.flatnonzero(fresh & ((masks != 0) | self._heartbeats(times))).tolist():
@@ -123,7 +127,7 @@ class Sampled:
 
     def _changes(self, columns: list[Integers]) -> Integers:
         masks = np.zeros(len(columns[0]), np.int64)
-        for bit, column in enumerate(columns if len(masks) else ()):
+        for bit, column in enumerate(columns):
             masks[0] |= int(column[0] != self.row[bit]) << bit
             masks[1:] |= (column[1:] != column[:-1]).astype(np.int64) << bit
         return masks
@@ -133,7 +137,8 @@ class Sampled:
             return np.ones(len(times), bool)
         if not self.heartbeat_ns:
             return np.zeros(len(times), bool)
-        return np.diff(times // self.heartbeat_ns, prepend=self.full_ns // self.heartbeat_ns) > 0
+        beats = times // self.heartbeat_ns
+        return beats > np.concatenate(([self.full_ns // self.heartbeat_ns], beats[:-1]))
 
 
 @dataclass
