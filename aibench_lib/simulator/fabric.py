@@ -75,6 +75,7 @@ class Fabric:
         radix = int(np.bincount(self._port_rows[:, kernel.NODE]).max(initial=0))
         self._settings[kernel.HEAP_MARGIN] = MOST_EVENTS + radix
         self._heap = table(2 * ports + MOST_EVENTS + radix, kernel.HEAP_COLUMNS, np.int64, HEAP_LEAD)
+        self._heap[:, kernel.TIME] = kernel.NEVER
         self._packets = table(0, kernel.PACKET_COLUMNS, np.int32)
         self._flowlets = np.zeros((0, 0), np.int64)
 
@@ -316,7 +317,9 @@ class Fabric:
 
     def _room_for_events(self, more: int) -> None:
         """Make room for events scheduled from outside the kernel."""
-        self._heap = with_room(self._heap, int(self._clock[kernel.HEAP_SIZE]) + more, HEAP_LEAD)
+        before = len(self._heap)
+        self._heap = with_room(self._heap, int(self._clock[kernel.HEAP_SIZE]) + more + 4, HEAP_LEAD)
+        self._heap[before:, kernel.TIME] = kernel.NEVER
 
     def _switch(self, name: str) -> int:
         if name not in self._switches:

@@ -377,6 +377,7 @@ REACHED = 0
 NEEDS_PACKETS = 1
 NEEDS_SERIES = 2
 NEEDS_HEAP = 3
+MISFIT = 4  # an array is not as wide as it must be
 
 PS_PER_SECOND_BITS = 8e12  # a byte at 1 bit/s takes this many ps
 
@@ -386,11 +387,22 @@ def _compiled(inline: bool, entry: bool) -> Callable[[Function], Function]:
 
     ``_nrt=False`` leaves out the counting of references to arrays, which are all made by the caller: each inlined
     helper would otherwise count its arguments atomically, which takes two thirds of the time. What is no ``entry`` can
-    be called from compiled functions only, which saves a fifth of the time to compile.
+    be called from compiled functions only, which saves a fifth of the time to compile. Nor is a function compiled anew
+    for every constant it is called with.
     """
     options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
     options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": not entry}
-    return cast(Callable[[Function], Function], numba.njit(forceinline=inline, **options))
+
+    def compiled(function: Function) -> Function:
+        dispatcher = numba.njit(forceinline=inline, **options)(function)
+        if dispatcher is not function:  # the kernel is not interpreted
+            template = dispatcher.get_call_template
+            dispatcher.get_call_template = lambda arguments, named: template(
+                map(numba.types.unliteral, arguments), named
+            )
+        return cast(Function, dispatcher)
+
+    return compiled
 
 
 _inlined = _compiled(inline=True, entry=False)
@@ -440,24 +452,38 @@ def push(heap: Ints, clock: Ints, time: int, kind: int, index: int) -> None:
 
 @_helper
 def _sift_down(heap: Ints, size: int, time: int, order: int) -> None:
-    """Put an event at the heap's root and let it sink to its place."""
+    """Put an event at the heap's root and let it sink to its place.
+
+    The least of four children is found without branches, which no processor could foretell; rows behind the heap's last
+    hold ``NEVER``.
+    """
+    if heap.shape[1] != HEAP_COLUMNS:  # see advance
+        return
     place = 0
-    while True:
+    child = 1
+    while child < size:
+        first, second = heap[child, TIME], heap[child + 1, TIME]
+        first_order, second_order = heap[child, ORDER], heap[child + 1, ORDER]
+        third, fourth = heap[child + 2, TIME], heap[child + 3, TIME]
+        third_order, fourth_order = heap[child + 2, ORDER], heap[child + 3, ORDER]
+        left = (second < first) | ((second == first) & (second_order < first_order))
+        right = (fourth < third) | ((fourth == third) & (fourth_order < third_order))
+        low = second if left else first
+        low_order = second_order if left else first_order
+        high = fourth if right else third
+        high_order = fourth_order if right else third_order
+        low_place = child + (1 if left else 0)
+        high_place = child + (3 if right else 2)
+        other = (high < low) | ((high == low) & (high_order < low_order))
+        least = high if other else low
+        least_order = high_order if other else low_order
+        least_place = high_place if other else low_place
+        if (time < least) | ((time == least) & (order < least_order)):
+            break
+        heap[place, TIME] = least
+        heap[place, ORDER] = least_order
+        place = least_place
         child = (place << 2) + 1
-        if child >= size:
-            break
-        least = child
-        least_time = heap[child, TIME]
-        for other in range(child + 1, min(child + 4, size)):
-            other_time = heap[other, TIME]
-            if other_time < least_time or (other_time == least_time and heap[other, ORDER] < heap[least, ORDER]):
-                least = other
-                least_time = other_time
-        if time < least_time or (time == least_time and order < heap[least, ORDER]):
-            break
-        heap[place, TIME] = least_time
-        heap[place, ORDER] = heap[least, ORDER]
-        place = least
     heap[place, TIME] = time
     heap[place, ORDER] = order
 
@@ -469,8 +495,10 @@ def _drop_root(heap: Ints, clock: Ints) -> None:
         clock[ROOT_TAKEN] = 0
         last = clock[HEAP_SIZE] - 1
         clock[HEAP_SIZE] = last
+        time, order = heap[last, TIME], heap[last, ORDER]
+        heap[last, TIME] = NEVER
         if last > 0:
-            _sift_down(heap, last, heap[last, TIME], heap[last, ORDER])
+            _sift_down(heap, last, time, order)
 
 
 # Packets, ports and switches
@@ -1750,6 +1778,15 @@ def advance(  # noqa: C901 - one loop, see its docstring
         ``REACHED``; or ``NEEDS_PACKETS``, ``NEEDS_SERIES`` or ``NEEDS_HEAP`` where that array is full: make it larger
         and call again.
     """
+    # Once it is sure how wide the rows are, the compiler finds them without multiplying by their width.
+    if ports.shape[1] != PORT_COLUMNS or queues.shape[1] != QUEUE_COLUMNS or nodes.shape[1] != NODE_COLUMNS:
+        return MISFIT
+    if packets.shape[1] != PACKET_COLUMNS or arrivals.shape[1] != PACKET_COLUMNS // 2 or heap.shape[1] != HEAP_COLUMNS:
+        return MISFIT
+    if senders.shape[1] != SENDER_COLUMNS or rates.shape[1] != RATE_COLUMNS or receivers.shape[1] != RECEIVER_COLUMNS:
+        return MISFIT
+    if flows.shape[1] != FLOW_COLUMNS or destinations.shape[1] != DESTINATION_COLUMNS:
+        return MISFIT
     margin = settings[HEAP_MARGIN]
     first_host = settings[FIRST_HOST]
     while True:

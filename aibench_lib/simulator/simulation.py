@@ -238,8 +238,10 @@ class Simulation(FaultyFabric):
                 self._add_packets()
             elif reason == kernel.NEEDS_HEAP:
                 self._room_for_events(int(self._settings[kernel.HEAP_MARGIN]))
-            else:
+            elif reason == kernel.NEEDS_SERIES:
                 self._series_rows = with_room(self._series_rows, len(self._series_rows) + len(self._series_queues))
+            else:
+                raise AssertionError("an array of the simulation is not as wide as the kernel's constants say")
 
     def _run(self, until: int) -> int:
         return kernel.advance(
