@@ -116,9 +116,9 @@ class Rows:
         Args:
             values: One line a time, one column a row of counters.
         """
-        sums = np.zeros((len(values), len(self._ports)), np.int64)
-        np.add.at(sums, (slice(None), self._port_of_row), values)
-        return sums
+        sums = np.zeros((len(self._ports), len(values)), np.int64)
+        np.add.at(sums, self._port_of_row, values.T)
+        return sums.T
 
 
 def snapshot(
