@@ -74,17 +74,22 @@ class NotificationReader:
         self._subscription = subscription
         self._path = device_path(subscription)
         self._names = _names(self._path.elem)
+        self._asked = [
+            (place, key, value)
+            for place, element in enumerate(self._path.elem)
+            for key, value in element.key.items()
+            if value != "*"
+        ]
         self._tags = TAGS[subscription.measurement]
         self._sources = tuple(subscription.tags.values())
         self._series: dict[tuple[str | None, ...], _Series] = {}
         self._places: dict[bytes, dict[bytes, _Place]] = {}
 
-    def is_about(self, elements: Sequence[gnmi_pb2.PathElem]) -> bool:
-        """Whether a path is at, below or above the subscription's, as far as both go."""
-        names = _names(elements)
-        return all(
-            wanted == name and all(value in ("*", there.key.get(key, value)) for key, value in asked.key.items())
-            for wanted, name, asked, there in zip(self._names, names, self._path.elem, elements, strict=False)
+    def is_about(self, names: tuple[str, ...], keys: Sequence[Mapping[str, str]]) -> bool:
+        """Whether a path is at, below or above the subscription's, as far as both go; see :func:`spelt_out`."""
+        depth = min(len(names), len(self._names))
+        return names[:depth] == self._names[:depth] and all(
+            place >= depth or keys[place].get(key, value) == value for place, key, value in self._asked
         )
 
     def records(
@@ -123,7 +128,7 @@ class NotificationReader:
     def deleted(self, notification: gnmi_pb2.Notification) -> list[Mapping[str, str]]:
         """Return the tags, as far as they are known, of what the device says is gone."""
         paths = [(*notification.prefix.elem, *path.elem) for path in notification.delete]
-        return [self._known_tags(list_keys(elements)) for elements in paths if self.is_about(elements)]
+        return [self._known_tags(list_keys(elements)) for elements in paths if self.is_about(*spelt_out(elements))]
 
     def _place(self, names: tuple[str, ...], keys: Mapping[str, str]) -> _Place:
         identity = tuple(map(keys.get, self._sources))
@@ -151,6 +156,11 @@ class NotificationReader:
             missing = next(source for tag, source in self._subscription.tags.items() if tag not in series.tags)
             raise ValueError(f"a notification has neither a list key nor a leaf {missing!r}")
         return {tag: series.tags[tag] for tag in self._tags}
+
+
+def spelt_out(elements: Sequence[gnmi_pb2.PathElem]) -> tuple[tuple[str, ...], list[Mapping[str, str]]]:
+    """Return a path's names, and the list keys at each of them, as many readers can compare them fast."""
+    return _names(elements), [dict(element.key) for element in elements]
 
 
 def _names(elements: Iterable[gnmi_pb2.PathElem]) -> tuple[str, ...]:

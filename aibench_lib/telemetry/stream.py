@@ -15,7 +15,7 @@ from pygnmi.spec.v080.gnmi_pb2_grpc import gNMIStub
 
 from aibench_lib.errors import LabError
 from aibench_lib.telemetry.ledger import Ledger
-from aibench_lib.telemetry.notifications import NotificationReader, device_path
+from aibench_lib.telemetry.notifications import NotificationReader, device_path, spelt_out
 from aibench_lib.telemetry.progress import Line
 from aibench_lib.telemetry.subscription import Subscription
 
@@ -170,8 +170,8 @@ class Stream:
         key = (encoded, path.SerializeToString())
         numbers = self._routes.get(key)
         if numbers is None:
-            elements = (*prefix.elem, *path.elem)
-            numbers = [number for number, reader in enumerate(self._readers) if reader.is_about(elements)]
+            names, keys = spelt_out((*prefix.elem, *path.elem))
+            numbers = [number for number, reader in enumerate(self._readers) if reader.is_about(names, keys)]
             self._routes[key] = numbers
         return numbers
 
