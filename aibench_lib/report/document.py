@@ -1,6 +1,6 @@
 """Write ``report.html`` and ``report.md`` of a run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import jinja2
 
 from aibench_lib.catalogue import benchmark
 from aibench_lib.files import write_whole
-from aibench_lib.report import sections
+from aibench_lib.report import programmed, sections
 from aibench_lib.report.health import health_table
 from aibench_lib.report.kpi_tables import OBSERVATION_POINTS, KpiTable, summarise
 from aibench_lib.report.notes import notes
@@ -18,6 +18,8 @@ from aibench_lib.report.results import Results, lab_sentence, read_results
 _TEMPLATES = Path(__file__).parents[2] / "templates" / "report"
 _GLANCE = (("convergence_time", "mean"), ("Fabric_FCT", "p99"), ("Packet_drop_rate", "mean"))
 """KPIs and statistics that open the report beside those of the test's figure."""
+_INSTEAD = {"p99": ("p95", "p50")}
+"""What stands there for a percentile that no row has enough samples for."""
 
 
 def write_report(results: Path) -> Path:
@@ -59,9 +61,11 @@ def _content(results: Results) -> Mapping[str, Any]:
         "deviations": sections.deviations(results.run),
         "discarded": sections.discarded(results.run),
         "anomalies": sections.anomalies(results.run),
-        "programmed": sections.programmed(results.run),
-        "programmed_sentence": sections.programmed_sentence(results.run),
+        "programmed": programmed.by_value(results.run),
+        "programmed_by_feature": programmed.by_feature(results.run),
+        "programmed_sentence": programmed.sentence(results.run),
         "provenance": sections.provenance(results.run),
+        "rendered": sections.rendered(results.run),
         "raw_data": sections.raw_data(results),
     }
 
@@ -83,8 +87,10 @@ def _test(results: Results, test: str) -> Mapping[str, Any]:
 
 def _glance(table: KpiTable) -> Iterable[tuple[str, str, str]]:
     """Give name, range over all points, and unit of the KPIs of a test that open the report."""
-    wanted = (*((kpi, "mean") for kpi in benchmark(table.test).figure.y), *_GLANCE)
     columns = {(column.kpi, column.statistic): number for number, column in enumerate(table.columns)}
+    defined = {name for name, number in columns.items() if not table.is_undefined(number)}
+    chosen = ((kpi, _defined(kpi, statistic, defined)) for kpi, statistic in _GLANCE)
+    wanted = (*((kpi, "mean") for kpi in benchmark(table.test).figure.y), *chosen)
     for kpi, statistic in wanted:
         if (kpi, statistic) in columns:
             number = columns[kpi, statistic]
@@ -95,6 +101,12 @@ def _glance(table: KpiTable) -> Iterable[tuple[str, str, str]]:
                 spread,
                 "" if spread == UNDEFINED else column.unit,
             )
+
+
+def _defined(kpi: str, statistic: str, defined: Container[tuple[str, str]]) -> str:
+    """Return ``statistic``, or the first of those that may stand for it which some row defines."""
+    choices = (statistic, *_INSTEAD.get(statistic, ()))
+    return next((choice for choice in choices if (kpi, choice) in defined), statistic)
 
 
 def _title(tests: Sequence[str]) -> str:

@@ -48,7 +48,12 @@ class KpiColumn:
         own = list(cells)
         if is_yes_or_no(self.kpi):
             return yes_or_no(sum((cell.number or 0) * cell.count for cell in own), sum(cell.count for cell in own))
-        return span(cell.number for cell in own)
+        return span((cell.number for cell in own), self.unit)
+
+    @property
+    def heading(self) -> str:
+        """The statistic as it stands above the column; yes and no, with their count of trials, are none."""
+        return "" if is_yes_or_no(self.kpi) else self.statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +129,10 @@ class KpiTable:
         """Return the setting of a group as words: ``PFC threshold 10 KB``."""
         return ", ".join(f"{name} {value}" for name, value in zip(self.setting_labels, group.setting, strict=True))
 
+    def is_undefined(self, number: int) -> bool:
+        """Return whether no row has a value in a column."""
+        return all(cell.number is None for group in self.groups for cell in group.column(number))
+
     @property
     def parts(self) -> tuple[tuple[int, ...], ...]:
         """The columns that stand side by side: all of them, or the means apart from the percentiles if too many."""
@@ -181,10 +190,16 @@ def _columns(values: Sequence[Value]) -> tuple[KpiColumn, ...]:
             statistic=statistic,
             unit="" if column[0].unit == "1" else column[0].unit,
             observation_point=OBSERVATION_POINTS[column[0].observation_point],
-            places=decimals(value.value for value in column),
+            places=_places(column),
         )
         for (kpi, statistic), column in columns.items()
     )
+
+
+def _places(column: Sequence[Value]) -> int:
+    bounds = [bound for value in column for bound in (value.ci_low, value.ci_high) if bound is not None]
+    is_whole = all(float(bound).is_integer() for bound in bounds)
+    return decimals((value.value for value in column), column[0].unit if is_whole else "")
 
 
 def _row(

@@ -3,10 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from aibench_lib.report.kpi_tables import KpiTable
+from aibench_lib.report.kpi_tables import KpiCell, KpiColumn, KpiTable
 from aibench_lib.report.numbers import duration, is_yes_or_no
 from aibench_lib.report.results import Results
 
+_WHY = {
+    "convergence_time": "as the rates had not settled when the trial ended",
+    "marking_onset": "as no packet was marked",
+    "queue_depth_at_onset": "as no packet was marked",
+    "recovery_time": "as no deadlock ended before its trial did",
+}
+"""KPI -> what it means that a trial has no value of it."""
 _REAL = "real"
 """The method of values of which no part was simulated."""
 
@@ -22,27 +29,46 @@ def _occurrences(table: KpiTable) -> Iterable[str]:
         yield f"{' and '.join(names)}: yes where it occurred in at least one trial; in brackets, in how many."
 
 
+def why_undefined(kpi: str) -> str:
+    """Return why a trial, or all trials of a row, have no value of a KPI."""
+    return _WHY.get(kpi, "as what it measures did not occur, or was not seen")
+
+
 def _undefined(table: KpiTable) -> Iterable[str]:
-    """Say of which KPI some rows have no value, so that a missing event is not taken for a missing measurement."""
-    found: dict[str, int] = {}
+    """Say of which KPI some rows have no value and why: a missing event is no missing measurement."""
+    rows = [row for group in table.groups for row in group.rows]
+    found: dict[str, dict[str, set[int]]] = {}
     for number, column in enumerate(table.columns):
-        missing = sum(cell.number is None for group in table.groups for cell in group.column(number))
-        if missing:
-            found.setdefault(column.kpi, missing)
-    if found:
-        where = ", ".join(f"{kpi} in {missing} of {table.rows} rows" for kpi, missing in found.items())
-        yield f"n/a ({where}): what it measures did not occur in any trial of the row, or was not seen there."
+        for position, row in enumerate(rows):
+            if row.cells[number].number is None:
+                why, what = _reason(column, row.cells[number])
+                found.setdefault(why, {}).setdefault(what, set()).add(position)
+    for why, where in found.items():
+        names = ", ".join(f"{what} in {len(positions)} of {len(rows)} rows" for what, positions in where.items())
+        yield f"{names}: n/a, {why}."
+
+
+def _reason(column: KpiColumn, cell: KpiCell) -> tuple[str, str]:
+    """Return why a cell has no value, and the name under which the note lists it."""
+    if column.statistic == "mean":
+        return why_undefined(column.kpi), column.kpi
+    if not cell.count:
+        return "as no trial of the row has a sample", column.kpi
+    return "for want of samples (p95 is defined from 20 on, p99 from 100)", f"{column.kpi} {column.statistic}"
 
 
 def _method(results: Results, test: str) -> Iterable[str]:
     counts = Counter(value.method for value in results.of(test) if value.method != _REAL)
+    parts = []
     if counts:
         total = len(results.of(test))
         shares = [method if n == total else f"{method} ({n} of {total} values)" for method, n in counts.items()]
-        yield f"Method of the values: {', '.join(shares)}."
+        parts.append(f"Method of the values: {', '.join(shares)}.")
     facts = results.run["methods"].get(test, {})
     if "simulated_seconds" in facts:
         simulated, skipped = (float(facts.get(f"{part}_seconds") or 0) for part in ("simulated", "skipped"))
-        text = f"Lab time ({facts['method']}): {duration(simulated)} simulated packet by packet"
         rest = f"{duration(skipped)} skipped while the state of the fabric was steady or frozen"
-        yield f"{text}, {rest if skipped else 'nothing skipped'}."
+        text = f"Lab time of all trials: {duration(simulated)} simulated packet by packet"
+        parts.append(f"{text}, {rest if skipped else 'nothing skipped'}.")
+    if parts:
+        yield " ".join(parts)

@@ -1,6 +1,8 @@
 """How the report prints numbers: significant digits, thousands, sizes with a unit, ``n/a`` for what is undefined."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from aibench_lib.units import GB, GBPS, KB, MB
 
@@ -23,13 +25,23 @@ _ABBREVIATIONS = {
     **{word: word.upper() for word in ("dcqcn", "ecmp", "ecn", "ep", "kv", "nic", "pfc", "qp")},
     "qps": "QPs",
 }
+_COUNTS = frozenset({"frames", "hops", "packets", "trips"})
+"""Units of what is counted: whole numbers are printed as such."""
+_MANY = 3
+"""From so many names on that hold the same, it is said once."""
 _OCCURRED = "_occurred"
 """How the names of KPIs end whose value in a trial is 1 for yes and 0 for no."""
 
 
-def decimals(values: Iterable[float | None]) -> int:
-    """Return how many decimals give the largest of ``values`` four significant digits, from 0 to 4."""
-    largest = max((abs(value) for value in values if value is not None), default=0.0)
+def decimals(values: Iterable[float | None], unit: str = "") -> int:
+    """Return how many decimals give the largest of ``values`` four significant digits, from 0 to 4.
+
+    Counts (by their ``unit``) that are all whole have none: a trial saw 4 hops, not 4.000.
+    """
+    defined = [value for value in values if value is not None]
+    if unit in _COUNTS and all(float(value).is_integer() for value in defined):
+        return 0
+    largest = max(map(abs, defined), default=0.0)
     integer_digits = len(str(int(largest))) if largest >= 1 else 0
     return max(0, _SIGNIFICANT_DIGITS - integer_digits)
 
@@ -61,12 +73,12 @@ def yes_or_no(occurred: float, trials: int) -> str:
     return f"{'yes' if count else 'no'} ({count:,} of {trials:,} {'trial' if trials == 1 else 'trials'})"
 
 
-def span(values: Iterable[float | None]) -> str:
+def span(values: Iterable[float | None], unit: str = "") -> str:
     """Return the smallest and the largest of the values that are defined: ``12.5 to 130.0``."""
     defined = [value for value in values if value is not None]
     if not defined:
         return UNDEFINED
-    places = max(0, decimals(defined) - 1)
+    places = max(0, decimals(defined, unit) - 1)
     low, high = number(min(defined), places), number(max(defined), places)
     return low if low == high else f"{low} to {high}"
 
@@ -95,6 +107,33 @@ def quantity(key: str, value: object) -> str:
 def level(key: str, value: object) -> str:
     """Return one value of a parameter as it stands in a table or a legend; names become words: ``KV cache``."""
     return words(value) if isinstance(value, str) else quantity(key, value)
+
+
+def typed(value: object) -> object:
+    """Return the number that a text is, or else what was given."""
+    if isinstance(value, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+    return value
+
+
+def text(key: str, value: object) -> str:
+    """Return what a key holds as text: one value, several, or one of each of several ports."""
+    if isinstance(value, list | tuple):
+        return ", ".join(level(key, part) for part in value)
+    if not isinstance(value, Mapping):
+        return quantity(key, value)
+    parts = {str(name): quantity(str(name), part) for name, part in value.items()}
+    if len(parts) >= _MANY and len(set(parts.values())) == 1:
+        names = sorted(parts, key=_natural)
+        return f"{parts[names[0]]}, all {len(names)} from {names[0]} to {names[-1]}"
+    return ", ".join(f"{name}: {part}" for name, part in parts.items())
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Order names with numbers by these: ``Ethernet9`` before ``Ethernet10``."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def duration(seconds: float) -> str:

@@ -1,14 +1,21 @@
 """The tables of a report beside the KPIs: system, workload, what deviated, what was discarded, where it comes from."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aibench_lib.catalogue import kpi
-from aibench_lib.report.numbers import level, quantity, words
+from aibench_lib.report.numbers import level, quantity, text, typed, words
 from aibench_lib.report.results import Results
 from aibench_lib.report.tables import Table
 
+_EVERY_TEST = "all"
+_OF_TEST = re.compile(r"Test (\d+\.\d+): (.*)")
+_KEY = re.compile("[a-z][a-z0-9_]*")
+"""What the program names a value by, unlike words for a reader."""
+_ASSIGNMENT = re.compile(r"(\w+)=(\S+)")
+_PORT_BY_PORT = re.compile(r"=\{[^}]*\}")
 _RAW_DATA = (
     ("kpis.csv", "every KPI value, one a row"),
     ("kpis.json", "the same as JSON"),
@@ -36,8 +43,9 @@ def workload(run: Mapping[str, Any]) -> Table:
 
     Draft: Section 14 (Workload Characterization Report).
     """
-    rows = tuple(_fact(str(key), value) for key, value in run["workload"].items())
-    return Table(caption="Workload parameters", columns=("Parameter", "Value"), rows=rows)
+    facts = [_parameter(str(key), value) for key, value in run["workload"].items()]
+    rows = tuple(sorted(facts, key=lambda fact: fact[0] != _EVERY_TEST))  # the tests keep their order among themselves
+    return Table(caption="Workload parameters", columns=("Test", "Parameter", "Value"), rows=rows)
 
 
 def definitions(kpis: Iterable[str]) -> Table:
@@ -51,7 +59,7 @@ def definitions(kpis: Iterable[str]) -> Table:
 
 def deviations(run: Mapping[str, Any]) -> Table:
     """Return where the run differs from what the draft asks."""
-    rows = tuple((str(d["subject"]), str(d["draft"]), str(d["here"])) for d in run["deviations"])
+    rows = tuple((_subject(str(d["subject"])), str(d["draft"]), str(d["here"])) for d in run["deviations"])
     return Table(caption="Deviations from the draft", columns=("Subject", "The draft", "This run"), rows=rows)
 
 
@@ -65,22 +73,6 @@ def anomalies(run: Mapping[str, Any]) -> Table:
     """Return what a reader of the results must know."""
     rows = tuple((str(anomaly["text"]), _where(anomaly.get("where"))) for anomaly in run["anomalies"])
     return Table(caption="Anomalies", columns=("What", "Where"), rows=rows)
-
-
-def programmed(run: Mapping[str, Any]) -> Table:
-    """Return each switch setting as requested and as read back from the device."""
-    rows = [row for change in run["programmed"] for row in _change(change)]
-    columns = ("Switch", "Platform", "Feature", "Value", "Requested", "Programmed", "Equal")
-    return Table(caption="Switch settings", columns=columns, rows=tuple(rows), numeric=(4, 5))
-
-
-def programmed_sentence(run: Mapping[str, Any]) -> str:
-    """Return in one sentence whether the devices took what was requested."""
-    rows = programmed(run).rows
-    differ = sum(row[-1] == "no" for row in rows)
-    if not differ:
-        return f"All {len(rows):,} values read back from the switches are those requested."
-    return f"{differ:,} of {len(rows):,} values read back from the switches differ from those requested."
 
 
 def provenance(run: Mapping[str, Any]) -> Table:
@@ -100,10 +92,16 @@ def provenance(run: Mapping[str, Any]) -> Table:
             f"Telemetry {words('sample_interval_ns')}, Test {test}": quantity("sample_interval_ns", value)
             for test, value in run["telemetry"].get("sample_interval_ns", {}).items()
         },
-        **{f"Rendered {name} (SHA-256)": digest for name, digest in run["rendered_sha256"].items()},
     }
     rows = tuple((name, str(value)) for name, value in facts.items())
     return Table(caption="Provenance", columns=("Fact", "Value"), rows=rows)
+
+
+def rendered(run: Mapping[str, Any]) -> Table:
+    """Return the fingerprint of each configuration that was rendered and sent to a switch."""
+    rows = tuple((_short(str(name)), str(digest)) for name, digest in run["rendered_sha256"].items())
+    columns = ("Switch and setting", "SHA-256")
+    return Table(caption="Rendered configurations", columns=columns, rows=rows, is_detail=True)
 
 
 def raw_data(results: Results) -> tuple[tuple[str, str], ...]:
@@ -118,28 +116,33 @@ def _holds_data(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
-def _change(change: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for key in {**change["requested"], **change["programmed"]}:
-        requested, read_back = (change[side].get(key, "not recorded") for side in ("requested", "programmed"))
-        texts = (_text(key, requested), _text(key, read_back))
-        equal = "yes" if requested == read_back else "no"
-        yield (change["host"], change["platform"], change["feature"], words(str(key)), *texts, equal)
+def _parameter(key: str, value: object) -> tuple[str, str, str]:
+    """Return test, parameter and value of one fact of the workload; ``Test 8.1: message_bytes`` names both."""
+    match = _OF_TEST.fullmatch(key)
+    if not match:
+        return (_EVERY_TEST, *_fact(key, value))
+    levels = value.split(", ") if isinstance(value, str) else [value]
+    return (match[1], *_fact(match[2], [typed(one) for one in levels]))
 
 
 def _fact(key: str, value: object) -> tuple[str, str]:
-    """Return name and value as text; the unit in the name moves to the value where the value is a number."""
-    return (key, value) if isinstance(value, str) else (words(key), _text(key, value))
+    """Return name and value as text; a key of the program becomes words and its unit moves to the value."""
+    if not _KEY.fullmatch(key):
+        return key, text("", value)
+    return words(key), text(key, typed(value))
+
+
+def _subject(subject: str) -> str:
+    """Return the subject of a deviation with its settings as words: ``load balancing packet spray``."""
+    return _ASSIGNMENT.sub(lambda match: f"{words(match[1])} {level(match[1], typed(match[2]))}", subject)
+
+
+def _short(name: str) -> str:
+    """Return the name of a rendered configuration without what it says port by port."""
+    return _PORT_BY_PORT.sub(lambda match: f" of {match[0].count(': ')}", name)
 
 
 def _where(where: object) -> str:
     if isinstance(where, Mapping):
         return ", ".join(f"{words(str(key))} {level(str(key), value)}" for key, value in where.items())
     return str(where or "")
-
-
-def _text(key: str, value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(quantity(key, part) for part in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {quantity(str(name), part)}" for name, part in value.items())
-    return quantity(key, value)

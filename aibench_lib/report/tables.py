@@ -15,7 +15,10 @@ class Table:
     numeric: tuple[int, ...] = ()
     """The columns that hold numbers, set flush right."""
 
+    is_detail: bool = False
+    """Whether few readers need it, however short it is."""
+
     @property
-    def is_long(self) -> bool:
+    def is_folded(self) -> bool:
         """Whether the page shows the rows only to who asks for them."""
-        return len(self.rows) > _LONG_ROWS
+        return self.is_detail or len(self.rows) > _LONG_ROWS

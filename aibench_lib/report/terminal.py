@@ -52,12 +52,13 @@ def kpi_table(results: Path) -> str:
 
 def _test(results: Results, test: str) -> str:
     table = summarise(results.values, test)
-    shown = [number for number, column in enumerate(table.columns) if (column.kpi, column.statistic) in _HEADINGS]
+    shown = [number for number in range(len(table.columns)) if _is_shown(table, number)]
     if table.rows > _ROWS:
         what = f"ranges over a setting's points; all {table.rows} rows: report.md"
         labels, body = table.setting_labels, _ranges(table, shown)
     else:
-        what = "means over trials, percentiles over transfers"
+        has_percentiles = any(table.columns[number].statistic != "mean" for number in shown)
+        what = "means over trials" + (", percentiles over transfers" if has_percentiles else "")
         labels, body = (*table.setting_labels, *table.point_labels), _every_row(table, shown)
     columns = [table.columns[number] for number in shown]
     head = [
@@ -72,6 +73,13 @@ def _test(results: Results, test: str) -> str:
             *_aligned(head, body),
         ]
     )
+
+
+def _is_shown(table: KpiTable, number: int) -> bool:
+    """Leave out a percentile that no row has enough samples for; a mean without a value tells that nothing occurred."""
+    column = table.columns[number]
+    is_wanted = (column.kpi, column.statistic) in _HEADINGS
+    return is_wanted and (column.statistic == "mean" or not table.is_undefined(number))
 
 
 def _every_row(table: KpiTable, shown: Sequence[int]) -> list[list[str]]:

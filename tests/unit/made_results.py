@@ -1,4 +1,4 @@
-"""Results of Tests 8.2, 8.3, 8.4 and 9.3: every number comes from a formula in this file, none from a lab."""
+"""Results of Tests 8.1, 8.2, 8.3, 8.4 and 9.3: every number comes from a formula in this file, none from a lab."""
 
 import csv
 import dataclasses
@@ -19,6 +19,23 @@ WINDOWS = (0.0001, 0.001, 0.01)
 COUNTER, ENDPOINT = "dut_counter", "endpoint"
 COLUMNS = [field.name for field in dataclasses.fields(Value)]
 METHODS = {"8.4": {"method": "packet+skip", "simulated_seconds": 14.25, "skipped_seconds": 1785.75}}
+START_NS = 1_795_497_753_000_000_000
+LINE_RATE_GBYTES = 50.0
+BLOCK_BYTES = 16_000_000
+
+SYSTEM = {
+    "Fabric": {"topology": "2-tier Clos", "link speed": "400 Gb/s", "links": "41"},
+    "Switches": {"leaf1": "arista_eos, 4.32.0F (simulated)", "spine1": "nokia_srlinux, 24.10.1 (simulated)"},
+    "Hosts": {"prefill workers": "32", "decode workers": "5", "NIC firmware": "not applicable: no NIC is simulated"},
+    "Model": {"model name": "not applicable: blocks of fixed size are offered, no model runs"},
+    "Simulation": {"mtu_bytes": 4096, "propagation_ns": 1000, "dcqcn": "nvidia-default"},
+}
+WORKLOAD = {
+    "pattern": "incast",
+    "message_bytes": BLOCK_BYTES,
+    "prefill_workers": [2, 4, 8, 16, 32],
+    "start_jitter_ns": 500,
+}
 
 
 def write_run(path, rows, tests, **changes):
@@ -60,7 +77,7 @@ def write_run(path, rows, tests, **changes):
 def bursts(path, thresholds=THRESHOLDS, concurrent=BURSTS, windows=WINDOWS, trials=2):
     """Write Test 8.2, with the samples of its transfers and of a probe in another priority."""
     rows = []
-    t0_ns = 1_795_497_753_000_000_000
+    t0_ns = START_NS
     for threshold, burst, window in itertools.product(thresholds, concurrent, windows):
         setting = {"pfc_threshold_bytes": threshold}
         point = {"concurrent_transfers": burst, "message_bytes": 16_000_000, "arrival_window_seconds": window}
@@ -206,3 +223,135 @@ def together(path, *makers):
     write_run(path, [], tests)
     (path / "kpis.csv").write_text("\n".join([head, *tables]) + "\n")
     return path
+
+
+def write_results(
+    path, thresholds=(100_000, 500_000, 1_000_000, 5_000_000), degrees=(2, 4, 8, 16, 32), trials=3, **changes
+):
+    """Write a results directory of Test 8.1 with smooth made-up curves."""
+    for folder in ("samples", "telemetry"):
+        (path / folder).mkdir(parents=True)
+    write_kpis(path / "kpis.csv", thresholds, degrees, trials)
+    planned = len(thresholds) * len(degrees) * trials
+    now_ns, queue = START_NS, []
+    for threshold in thresholds:
+        for degree in degrees:
+            for trial in range(trials):
+                now_ns = write_trial(path, threshold, degree, trial, now_ns, queue)
+    names = ("time_ns", "switch", "interface", "queue", "depth_bytes")
+    pq.write_table(
+        pa.table(dict(zip(names, zip(*queue, strict=True), strict=True))), path / "telemetry/queue-000000.parquet"
+    )
+    run = {
+        "run": "20261124-052233-8.1",
+        "draft": "draft-calabria-bmwg-ai-fabric-inference-bench-01",
+        "terminology": "draft-calabria-bmwg-ai-fabric-terminology-01",
+        "lab": "simulated",
+        "profile": "quick",
+        "seed": 1,
+        "started": "2026-11-24T05:22:33Z",
+        "finished": "2026-11-24T05:23:20Z",
+        "versions": {"aibench": "0.1.0", "python": "3.11.2", "ansible-core": "2.19.3"},
+        "git_commit": None,
+        "inventory_sha256": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+        "tests": ["8.1"],
+        "trials_planned": planned,
+        "trials_done": planned,
+        "discarded": [],
+        "deviations": [{"subject": "trials", "draft": "at least 20 per configuration", "here": f"{trials}"}],
+        "anomalies": [],
+        "programmed": [
+            {
+                "host": "leaf1",
+                "platform": "arista_eos",
+                "feature": "ecn",
+                "requested": {"minimum_bytes": threshold, "maximum_bytes": threshold},
+                "programmed": {"minimum_bytes": threshold, "maximum_bytes": threshold + threshold % 256},
+            }
+            for threshold in thresholds
+        ],
+        "rendered_sha256": {"leaf1": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"},
+        "system": SYSTEM,
+        "workload": WORKLOAD,
+        "telemetry": {
+            "sample_interval_ns": {"8.1": 10_000},
+        },
+        **changes,
+    }
+    (path / "run.json").write_text(json.dumps(run))
+    return path
+
+
+def write_kpis(path, thresholds, degrees, trials):
+    with path.open("w", newline="") as file:
+        rows = csv.DictWriter(file, COLUMNS)
+        rows.writeheader()
+        for threshold in thresholds:
+            for degree in degrees:
+                rows.writerows(kpi_rows(threshold, degree, trials))
+
+
+def kpi_rows(threshold, degree, trials):
+    marking = 100 * (1 - 1 / degree) * math.exp(-threshold / (degree * 500_000))
+    marked = degree > 2 or threshold < 5_000_000
+    goodput = LINE_RATE_GBYTES * (1 - 0.12 * math.exp(-threshold / 400_000) * (1 - 1 / degree))
+    time_us = degree * BLOCK_BYTES / goodput / 1000
+    means = [
+        ("ECN_marking_rate", marking, "%", "dut_counter"),
+        ("marking_onset", threshold / (degree - 1) / 50_000 + 3 if marked else None, "us", "dut_counter"),
+        ("queue_depth_at_onset", threshold + 4158 * degree if marked else None, "bytes", "dut_counter"),
+        ("Fabric_Goodput", goodput, "GB/s", "endpoint"),
+        ("Buffer_utilization", min(99.0, 1.3 * degree), "%", "dut_counter"),
+        ("Packet_drop_rate", max(0.0, degree - 16) * 0.7, "ppm", "dut_counter"),
+    ]
+    percentiles = [("p50", 0.94), ("p95", 0.99), ("p99", 0.998), ("max", 1.0)]
+    rows = [(kpi, "mean", value, unit, trials, point) for kpi, value, unit, point in means]
+    rows += [("Fabric_FCT", name, time_us * part, "us", trials * degree, "endpoint") for name, part in percentiles]
+    rows += [("JFI", "mean", 1 - 0.0005 * degree, "1", trials, "endpoint")]
+    for kpi, statistic, value, unit, n, point in rows:
+        bounds = value is not None and statistic != "max"
+        yield {
+            "run": "20261124-052233-8.1",
+            "test": "8.1",
+            "setting": json.dumps({"ecn_threshold_bytes": threshold}),
+            "point": json.dumps({"message_bytes": BLOCK_BYTES, "prefill_workers": degree}),
+            "kpi": kpi,
+            "statistic": statistic,
+            "value": "n/a" if value is None else value,
+            "unit": unit,
+            "ci_low": value * 0.98 if bounds else "",
+            "ci_high": value * 1.02 if bounds else "",
+            "n": n,
+            "observation_point": point,
+            "lab": "simulated",
+            "method": "packet",
+        }
+
+
+def write_trial(path, threshold, degree, trial, t0_ns, queue):
+    """Append the queue's samples of one trial to ``queue``, write its transfers, and return when the next may start."""
+    end_ns = t0_ns + degree * 330_000
+    for sample in range(0, end_ns - t0_ns, 10_000):
+        burst = degree * 300_000 * math.exp(-((sample / 60_000 - 1) ** 2))
+        steady = threshold * (1 + 0.3 * math.sin(sample / 40_000))
+        queue.append((t0_ns + sample, "leaf1", "Ethernet33", "3", int(burst + steady)))
+        queue.append((t0_ns + sample, "spine1", "ethernet-1/1", "3", 0))
+    scale = 320_000 * degree * (1 + 0.02 * math.exp(-threshold / 800_000))
+    spread = [(1 - 0.1 * math.cos(sender + trial)) * scale for sender in range(degree)]
+    columns = {
+        "host": [f"prefill{sender + 1:02}" for sender in range(degree)],
+        "posted_ns": [t0_ns] * degree,
+        "completed_ns": [t0_ns + int(value) for value in spread],
+        "status": ["ok"] * degree,
+    }
+    metadata = {
+        "test": "8.1",
+        "trial": f"8.1-{threshold}-{degree}-{trial + 1}",
+        "setting": json.dumps({"ecn_threshold_bytes": threshold}),
+        "point": json.dumps({"message_bytes": BLOCK_BYTES, "prefill_workers": degree}),
+        "t0_ns": str(t0_ns),
+        "t_end_ns": str(end_ns),
+    }
+    table = pa.table(columns).replace_schema_metadata(metadata)
+    pq.write_table(table, path / "samples" / f"{metadata['trial']}.parquet")
+    return end_ns + 1_000_000

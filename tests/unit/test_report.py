@@ -1,9 +1,5 @@
-"""The report of a synthetic run: every number here comes from a formula in this file, none from a lab."""
+"""The report of Test 8.1, and of any run; the results are made up in ``made_results``."""
 
-import csv
-import dataclasses
-import json
-import math
 import re
 import subprocess
 import sys
@@ -13,165 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_results import write_results
 from matplotlib.figure import Figure
 
 from aibench_lib.errors import LabError, SpecError
-from aibench_lib.model import Value
 from aibench_lib.report import kpi_table, write_report
 from aibench_lib.report.figures.style import ticks
 from aibench_lib.report.trials import completion_times_us, deepest_queue, read_trials
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
-START_NS = 1_795_497_753_000_000_000
-COLUMNS = [field.name for field in dataclasses.fields(Value)]
-LINE_RATE_GBYTES = 50.0
-BLOCK_BYTES = 16_000_000
-
-SYSTEM = {
-    "Fabric": {"topology": "2-tier Clos", "link speed": "400 Gb/s", "links": "41"},
-    "Switches": {"leaf1": "arista_eos, 4.32.0F (simulated)", "spine1": "nokia_srlinux, 24.10.1 (simulated)"},
-    "Hosts": {"prefill workers": "32", "decode workers": "5", "NIC firmware": "not applicable: no NIC is simulated"},
-    "Model": {"model name": "not applicable: blocks of fixed size are offered, no model runs"},
-    "Simulation": {"mtu_bytes": 4096, "propagation_ns": 1000, "dcqcn": "nvidia-default"},
-}
-WORKLOAD = {
-    "pattern": "incast",
-    "message_bytes": BLOCK_BYTES,
-    "prefill_workers": [2, 4, 8, 16, 32],
-    "start_jitter_ns": 500,
-}
-
-
-def write_results(
-    path, thresholds=(100_000, 500_000, 1_000_000, 5_000_000), degrees=(2, 4, 8, 16, 32), trials=3, **changes
-):
-    """Write a results directory of Test 8.1 with smooth made-up curves."""
-    for folder in ("samples", "telemetry"):
-        (path / folder).mkdir(parents=True)
-    write_kpis(path / "kpis.csv", thresholds, degrees, trials)
-    planned = len(thresholds) * len(degrees) * trials
-    now_ns, queue = START_NS, []
-    for threshold in thresholds:
-        for degree in degrees:
-            for trial in range(trials):
-                now_ns = write_trial(path, threshold, degree, trial, now_ns, queue)
-    names = ("time_ns", "switch", "interface", "queue", "depth_bytes")
-    pq.write_table(
-        pa.table(dict(zip(names, zip(*queue, strict=True), strict=True))), path / "telemetry/queue-000000.parquet"
-    )
-    run = {
-        "run": "20261124-052233-8.1",
-        "draft": "draft-calabria-bmwg-ai-fabric-inference-bench-01",
-        "terminology": "draft-calabria-bmwg-ai-fabric-terminology-01",
-        "lab": "simulated",
-        "profile": "quick",
-        "seed": 1,
-        "started": "2026-11-24T05:22:33Z",
-        "finished": "2026-11-24T05:23:20Z",
-        "versions": {"aibench": "0.1.0", "python": "3.11.2", "ansible-core": "2.19.3"},
-        "git_commit": None,
-        "inventory_sha256": "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
-        "tests": ["8.1"],
-        "trials_planned": planned,
-        "trials_done": planned,
-        "discarded": [],
-        "deviations": [{"subject": "trials", "draft": "at least 20 per configuration", "here": f"{trials}"}],
-        "anomalies": [],
-        "programmed": [
-            {
-                "host": "leaf1",
-                "platform": "arista_eos",
-                "feature": "ecn",
-                "requested": {"minimum_bytes": threshold, "maximum_bytes": threshold},
-                "programmed": {"minimum_bytes": threshold, "maximum_bytes": threshold + threshold % 256},
-            }
-            for threshold in thresholds
-        ],
-        "rendered_sha256": {"leaf1": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"},
-        "system": SYSTEM,
-        "workload": WORKLOAD,
-        "telemetry": {
-            "sample_interval_ns": {"8.1": 10_000},
-        },
-        **changes,
-    }
-    (path / "run.json").write_text(json.dumps(run))
-    return path
-
-
-def write_kpis(path, thresholds, degrees, trials):
-    with path.open("w", newline="") as file:
-        rows = csv.DictWriter(file, COLUMNS)
-        rows.writeheader()
-        for threshold in thresholds:
-            for degree in degrees:
-                rows.writerows(kpi_rows(threshold, degree, trials))
-
-
-def kpi_rows(threshold, degree, trials):
-    marking = 100 * (1 - 1 / degree) * math.exp(-threshold / (degree * 500_000))
-    marked = degree > 2 or threshold < 5_000_000
-    goodput = LINE_RATE_GBYTES * (1 - 0.12 * math.exp(-threshold / 400_000) * (1 - 1 / degree))
-    time_us = degree * BLOCK_BYTES / goodput / 1000
-    means = [
-        ("ECN_marking_rate", marking, "%", "dut_counter"),
-        ("marking_onset", threshold / (degree - 1) / 50_000 + 3 if marked else None, "us", "dut_counter"),
-        ("queue_depth_at_onset", threshold + 4158 * degree if marked else None, "bytes", "dut_counter"),
-        ("Fabric_Goodput", goodput, "GB/s", "endpoint"),
-        ("Buffer_utilization", min(99.0, 1.3 * degree), "%", "dut_counter"),
-        ("Packet_drop_rate", max(0.0, degree - 16) * 0.7, "ppm", "dut_counter"),
-    ]
-    percentiles = [("p50", 0.94), ("p95", 0.99), ("p99", 0.998), ("max", 1.0)]
-    rows = [(kpi, "mean", value, unit, trials, point) for kpi, value, unit, point in means]
-    rows += [("Fabric_FCT", name, time_us * part, "us", trials * degree, "endpoint") for name, part in percentiles]
-    rows += [("JFI", "mean", 1 - 0.0005 * degree, "1", trials, "endpoint")]
-    for kpi, statistic, value, unit, n, point in rows:
-        bounds = value is not None and statistic != "max"
-        yield {
-            "run": "20261124-052233-8.1",
-            "test": "8.1",
-            "setting": json.dumps({"ecn_threshold_bytes": threshold}),
-            "point": json.dumps({"message_bytes": BLOCK_BYTES, "prefill_workers": degree}),
-            "kpi": kpi,
-            "statistic": statistic,
-            "value": "n/a" if value is None else value,
-            "unit": unit,
-            "ci_low": value * 0.98 if bounds else "",
-            "ci_high": value * 1.02 if bounds else "",
-            "n": n,
-            "observation_point": point,
-            "lab": "simulated",
-            "method": "packet",
-        }
-
-
-def write_trial(path, threshold, degree, trial, t0_ns, queue):
-    """Append the queue's samples of one trial to ``queue``, write its transfers, and return when the next may start."""
-    end_ns = t0_ns + degree * 330_000
-    for sample in range(0, end_ns - t0_ns, 10_000):
-        burst = degree * 300_000 * math.exp(-((sample / 60_000 - 1) ** 2))
-        steady = threshold * (1 + 0.3 * math.sin(sample / 40_000))
-        queue.append((t0_ns + sample, "leaf1", "Ethernet33", "3", int(burst + steady)))
-        queue.append((t0_ns + sample, "spine1", "ethernet-1/1", "3", 0))
-    scale = 320_000 * degree * (1 + 0.02 * math.exp(-threshold / 800_000))
-    spread = [(1 - 0.1 * math.cos(sender + trial)) * scale for sender in range(degree)]
-    columns = {
-        "host": [f"prefill{sender + 1:02}" for sender in range(degree)],
-        "posted_ns": [t0_ns] * degree,
-        "completed_ns": [t0_ns + int(value) for value in spread],
-        "status": ["ok"] * degree,
-    }
-    metadata = {
-        "test": "8.1",
-        "trial": f"8.1-{threshold}-{degree}-{trial + 1}",
-        "setting": json.dumps({"ecn_threshold_bytes": threshold}),
-        "point": json.dumps({"message_bytes": BLOCK_BYTES, "prefill_workers": degree}),
-        "t0_ns": str(t0_ns),
-        "t_end_ns": str(end_ns),
-    }
-    table = pa.table(columns).replace_schema_metadata(metadata)
-    pq.write_table(table, path / "samples" / f"{metadata['trial']}.parquet")
-    return end_ns + 1_000_000
 
 
 class Page(HTMLParser):
@@ -191,6 +37,12 @@ class Page(HTMLParser):
         self.captions += tag == "caption"
         if values.get("role") == "img":
             self.drawings.append(values.get("aria-label", ""))
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the figures out: they take most of a report's time."""
+    monkeypatch.setattr("aibench_lib.report.figures.draw", lambda results, test: ())
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +66,7 @@ def test_the_markdown_report_is_the_golden_one(results):
     assert (results / "report.md").read_text() == GOLDEN.read_text(), f"if this is meant, copy report.md to {GOLDEN}"
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(results, html):
     write_report(results)
     assert (results / "report.html").read_text() == html
@@ -269,6 +122,7 @@ def test_a_health_indicator_without_data_says_why(html):
     assert html.count("not measured in this run: ") == 7
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_measured_health_indicator_is_printed(tmp_path):
     path = write_results(tmp_path / "run", (100_000,), (2,), 1)
     text = (path / "kpis.csv").read_text()
@@ -277,6 +131,7 @@ def test_a_measured_health_indicator_is_printed(tmp_path):
     assert "| CRC Error Count | 3.000 frames (max, n=1, (b) DUT counter) |" in (path / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_discarded_trials_and_anomalies_are_listed_with_their_reason(tmp_path):
     discarded = [{"trial": "8.1-100000-2-1", "reason": "gap of 40 us in <leaf1> | telemetry"}]
     anomalies = [{"text": "peak only once", "where": {"ecn_threshold_bytes": 100_000}}]
@@ -294,10 +149,37 @@ def test_no_discarded_trial_is_said_in_words(html):
 
 def test_a_setting_the_device_rounded_is_shown_beside_the_requested_one(results):
     report = (results / "report.md").read_text()
-    assert "| leaf1 | arista\\_eos | ecn | maximum | 100 KB | 100.16 KB | no |" in report
-    assert "| leaf1 | arista\\_eos | ecn | minimum | 100 KB | 100 KB | yes |" in report
+    assert "| leaf1 | arista\\_eos | ECN | maximum | 100 KB | 100.16 KB | 1 | no |" in report
+    assert "| leaf1 | arista\\_eos | ECN | minimum | 100 KB | 100 KB | 1 | yes |" in report
+    assert "| ECN | leaf1 | 2 | 4 | 2 |" in report
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_setting_of_every_port_is_one_row_however_often_it_is_made(tmp_path):
+    ports = {f"ethernet-1/{port}": "rocev2" for port in (49, *range(1, 37))}
+    change = {"host": "leaf3", "platform": "Nokia SR Linux", "feature": "ecn"}
+    programmed = [{**change, "requested": {"bound": ports}, "programmed": {"bound": ports}}] * 2
+    rendered = {f"leaf3 ecn kmin_bytes=1 bound={ports}": "2c26"}
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1, programmed=programmed, rendered_sha256=rendered)
+    html, all_ports = write_report(path).read_text(), "rocev2, all 37 from ethernet-1/1 to ethernet-1/49"
+    row = f"| leaf3 | Nokia SR Linux | ECN | bound | {all_ports} | {all_ports} | 2 | yes |"
+    assert (path / "report.md").read_text().count(row) == 1
+    assert "<summary>Switch settings (1 row)</summary>" in html
+    assert "leaf3 ecn kmin_<wbr>bytes=1 bound of 37<" in html
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_workload_is_told_a_test_at_a_time_in_words_and_units(tmp_path):
+    workload = {"Test 8.1: message_bytes": "16000000", "Test 8.2: traffic": "kv_only, mixed", "Start": "at 0.5"}
+    deviations = [{"subject": "Test 9.3: load_balancing=packet_spray", "draft": "to be measured", "here": "no"}]
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1, workload=workload, deviations=deviations)
+    write_report(path)
+    markdown = (path / "report.md").read_text()
+    assert "| all | Start | at 0.5 |\n| 8.1 | message | 16 MB |\n| 8.2 | traffic | KV only, mixed |\n" in markdown
+    assert "| Test 9.3: load balancing packet spray | to be measured | no |" in markdown
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_value_that_stands_on_fewer_trials_than_its_row_says_so(tmp_path):
     path = write_results(tmp_path / "run", (100_000,), (2, 4), 3)
     text = (path / "kpis.csv").read_text()
@@ -386,6 +268,7 @@ def test_a_value_that_is_no_number_names_its_line(tmp_path):
         kpi_table(path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_that_cannot_be_written_leaves_no_part_of_it(tmp_path):
     path = write_results(tmp_path / "run", (100_000,), (2,), 1)
     (path / "report.md").mkdir()

@@ -23,6 +23,12 @@ def test_the_largest_value_of_a_column_gets_four_significant_digits(values, plac
     assert decimals(values) == places
 
 
+def test_whole_counts_have_no_decimals():
+    assert decimals([4.0, 6.0, None], "hops") == 0
+    assert decimals([4.5, 6.0], "hops") == 3
+    assert decimals([4.0, 6.0], "us") == 3
+
+
 @pytest.mark.parametrize(
     ("value", "places", "text"),
     [

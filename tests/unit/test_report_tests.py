@@ -12,12 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure as Canvas
 
+from aibench_lib.catalogue import benchmark
 from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.report import kpi_table, write_report
 from aibench_lib.report.figures import draw
+from aibench_lib.report.figures.bursts import burst_fct
+from aibench_lib.report.figures.lines import lines
 from aibench_lib.report.figures.style import drawing, mark_time, ticks
+from aibench_lib.report.figures.table import by_level
 from aibench_lib.report.results import read_results
 from aibench_lib.report.series import read_series
 from aibench_lib.report.trials import completion_times_us, read_trials
@@ -31,10 +35,38 @@ def kv_completion_us(samples):
     return (kv["completed_ns"].to_numpy() - kv["posted_ns"].to_numpy()) / 1000
 
 
-@pytest.fixture(autouse=True)
-def _kv_transfers_are_those_of_priority_3(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def _kv_transfers_are_those_of_priority_3():
     pooled = SimpleNamespace(kpi="Fabric_FCT", of=kv_completion_us)
-    monkeypatch.setitem(PROCEDURES, "8.2", SimpleNamespace(distributions=(pooled,)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROCEDURES, "8.2", SimpleNamespace(distributions=(pooled,)))
+        yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the figures out: they take most of a report's time."""
+    monkeypatch.setattr("aibench_lib.report.figures.draw", lambda results, test: ())
+
+
+@pytest.fixture(scope="module")
+def bursts(tmp_path_factory):
+    return FEW_BURSTS(tmp_path_factory.mktemp("bursts"))
+
+
+@pytest.fixture(scope="module")
+def burst_figures(bursts):
+    return figures(bursts, "8.2")
+
+
+@pytest.fixture(scope="module")
+def storm(tmp_path_factory):
+    return made_results.storm(tmp_path_factory.mktemp("storm"))
+
+
+@pytest.fixture(scope="module")
+def storm_report(storm):
+    return report(storm)
 
 
 def figures(path, test):
@@ -50,8 +82,8 @@ def texts(svg):
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
 
 
-def test_panels_are_a_row_a_kpi_and_a_column_a_value_of_the_panels_parameter(tmp_path):
-    drawn = figures(FEW_BURSTS(tmp_path), "8.2")["test-8.2-lines"]
+def test_panels_are_a_row_a_kpi_and_a_column_a_value_of_the_panels_parameter(burst_figures):
+    drawn = burst_figures["test-8.2-lines"]
     shown = texts(drawn.svg)
     assert [text for text in shown if text.startswith("Arrival window")] == [
         "Arrival window 100 us",
@@ -59,11 +91,13 @@ def test_panels_are_a_row_a_kpi_and_a_column_a_value_of_the_panels_parameter(tmp
     ]
     assert {"PFC_frame_count [frames]", "pause_duration [us]"} <= set(shown)
     assert shown.count("PFC threshold [KB]") == 2
+    assert "That of PFC_frame_count is linear below 0.1 and logarithmic above." in drawn.caption
     assert (
         "one panel for each arrival window (100 us, 10 ms), one line for each concurrent transfers (4, 32)" in drawn.alt
     )
 
 
+@pytest.mark.slow
 def test_the_thresholds_below_a_small_panel_do_not_touch():
     with drawing("name", LabKind.SIMULATED, 10, 6) as drawn:
         axes = drawn.canvas.subplots(2, 3)[1, 1]
@@ -82,16 +116,14 @@ def test_a_kpi_that_no_trial_defines_leaves_its_panel_with_na(tmp_path):
     (path / "kpis.csv").write_text(
         re.sub(r"pause_duration,mean,[^,]*,us,[^,]*,[^,]*,", "pause_duration,mean,n/a,us,,,", text)
     )
-    assert texts(figures(path, "8.2")["test-8.2-lines"].svg).count("n/a") == 2
+    assert texts(lines(read_results(path), benchmark("8.2")).svg).count("n/a") == 2
 
 
-def test_the_distributions_of_a_burst_hold_its_kv_transfers_and_no_probe(tmp_path):
-    path = FEW_BURSTS(tmp_path)
-    drawn = figures(path, "8.2")["burst-fct"]
-    shown = texts(drawn.svg)
+def test_the_distributions_of_a_burst_hold_its_kv_transfers_and_no_probe(bursts, burst_figures):
+    shown = texts(burst_figures["burst-fct"].svg)
     assert shown.count("fraction of transfers") == 2
     assert {"PFC threshold 10 KB", "PFC threshold 1 MB", "Arrival window 100 us"} <= set(shown)
-    trials = read_trials(path, "8.2")
+    trials = read_trials(bursts, "8.2")
     times = completion_times_us("8.2", trials)
     assert len(times) == 2 * 2 * 2 * (4 + 32)
     assert times.min() > 100  # the probe took 5 us, the transfer cut short has no time
@@ -101,9 +133,10 @@ def test_a_run_without_samples_has_no_distribution(tmp_path):
     path = FEW_BURSTS(tmp_path)
     for file in path.glob("samples/*"):
         file.unlink()
-    assert list(figures(path, "8.2")) == ["test-8.2-lines"]
+    assert burst_fct(read_results(path)) == ()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_long_kpi_table_is_folded_a_setting_at_a_time(tmp_path):
     html, markdown = report(made_results.bursts(tmp_path, trials=1))
     summaries = re.findall(r"<summary>(PFC threshold [^<]*) <", html)
@@ -115,8 +148,9 @@ def test_a_long_kpi_table_is_folded_a_setting_at_a_time(tmp_path):
     assert len(re.findall(r"^\| 10 KB \| ", markdown, re.MULTILINE)) == 12
 
 
-def test_a_wide_kpi_table_sets_the_percentiles_apart_and_keeps_the_columns_of_a_kpi_together(tmp_path):
-    html, _ = report(FEW_BURSTS(tmp_path))
+@pytest.mark.usefixtures("undrawn")
+def test_a_wide_kpi_table_sets_the_percentiles_apart_and_keeps_the_columns_of_a_kpi_together(bursts):
+    html, _ = report(bursts)
     heads = re.findall(r'colspan="(\d)" class="(?:number)? ?kpi">(.*?)</th>', html)
     names = [(name.replace("<wbr>", ""), int(columns)) for columns, name in heads]
     assert names[2:6] == [
@@ -146,6 +180,7 @@ def test_rates_are_drawn_from_the_first_trial_with_the_moments_marked(tmp_path):
         "Established traffic: expert parallelism",
     ]
     assert (shown.count("second class introduced"), shown.count("converged")) == (2, 1)
+    assert shown.count("not converged when the trial ended") == 1
     assert drawn.table.rows == (
         ("KV cache", "8.3-kv_cache-1", "20.000", "31.500", "11.500"),
         ("expert parallelism", "8.3-expert_parallelism-1", "20.000", "n/a", "n/a"),
@@ -154,8 +189,8 @@ def test_rates_are_drawn_from_the_first_trial_with_the_moments_marked(tmp_path):
 
 
 def test_a_long_series_is_drawn_as_means_and_says_so(tmp_path):
-    drawn = figures(made_results.convergence(tmp_path, trials=1, samples=30_000), "8.3")["test-8.3-rates"]
-    assert "means of up to 50 such rates" in drawn.caption
+    drawn = figures(made_results.convergence(tmp_path, trials=1, samples=6_000), "8.3")["test-8.3-rates"]
+    assert "means of up to 10 such rates" in drawn.caption
     assert len(drawn.svg) < 300_000
 
 
@@ -182,32 +217,51 @@ def test_the_line_of_a_moment_ends_below_the_text_of_a_higher_one():
     assert [line.get_ydata()[1] for line in axes.lines] == [0.99, 0.89]
 
 
-def test_yes_and_no_are_said_with_the_number_of_trials(tmp_path):
-    html, markdown = report(made_results.storm(tmp_path))
+def test_yes_and_no_are_said_with_the_number_of_trials(storm, storm_report):
+    html, markdown = storm_report
     assert "| yes (3 of 3 trials) | no (0 of 3 trials) |" in markdown
     assert "- deadlock\\_occurred: yes (3 of 6 trials)\n" in markdown
     assert "yes where it occurred in at least one trial" in html
-    assert "yes (3 of 3 trials)" in kpi_table(tmp_path)
+    assert "yes (3 of 3 trials)" in kpi_table(storm)
+    assert "storm\\_occurred mean" not in markdown
 
 
-def test_every_trial_of_a_storm_has_its_row(tmp_path):
-    table = figures(made_results.storm(tmp_path), "8.4")["test-8.4-table"].table
+def test_a_test_without_a_point_of_load_reads_as_one_load(storm_report):
+    assert "Test 8.4 covers 2 settings of PFC watchdog (off, on) under one load." in storm_report[1]
+
+
+def test_every_trial_of_a_storm_has_its_row(storm, tmp_path):
+    figure = figures(storm, "8.4")["test-8.4-table"]
+    table = figure.table
+    assert figure.caption == "A row is a trial. recovery_time n/a, as no deadlock ended before its trial did."
     assert table.columns[:4] == ("PFC watchdog", "Trial", "storm_occurred", "deadlock_occurred")
-    assert table.rows[0] == ("off", "8.4-off-1", "yes", "yes", "4.000", "299,800", "n/a")
-    assert table.rows[-1] == ("on", "8.4-on-3", "yes", "no", "4.000", "212", "208.0")
-    assert not table.is_long
-    assert figures(made_results.storm(tmp_path, trials=20), "8.4")["test-8.4-table"].table.is_long
+    assert table.rows[0] == ("off", "8.4-off-1", "yes", "yes", "4", "299,800", "n/a")
+    assert table.rows[-1] == ("on", "8.4-on-3", "yes", "no", "4", "212", "208.0")
+    assert not table.is_folded
+    assert figures(made_results.storm(tmp_path, trials=20), "8.4")["test-8.4-table"].table.is_folded
 
 
-def test_a_recovery_that_never_happened_is_na_with_a_note(tmp_path):
-    html, markdown = report(made_results.storm(tmp_path))
-    assert "n/a (recovery_time in 1 of 2 rows): what it measures did not occur" in html
+def test_a_recovery_that_never_happened_is_na_with_a_note(storm_report):
+    html, markdown = storm_report
+    assert "recovery_time in 1 of 2 rows: n/a, as no deadlock ended before its trial did." in html
     row = next(line for line in markdown.splitlines() if line.startswith("| off | 3 |"))
     assert row.rstrip(" |").endswith("n/a (n=0)")
 
 
-def test_simulated_and_skipped_time_stand_beside_the_values(tmp_path):
-    html, _ = report(made_results.storm(tmp_path))
+@pytest.mark.usefixtures("undrawn")
+def test_a_percentile_of_too_few_samples_is_na_with_a_note_and_gives_way_to_another(tmp_path):
+    path = made_results.bursts(tmp_path, (10_000,), (4,), (0.0001,))
+    text = (path / "kpis.csv").read_text()
+    text = re.sub(r"Fabric_FCT,(p95|p99),[^,]*,us,[^,]*,[^,]*,", r"Fabric_FCT,\1,n/a,us,n/a,n/a,", text)
+    (path / "kpis.csv").write_text(text)
+    html, markdown = report(path)
+    assert "Fabric_FCT p95 in 1 of 1 rows, Fabric_FCT p99 in 1 of 1 rows: n/a, for want of samples" in html
+    assert re.search(r"- Fabric\\_FCT p50: [\d,]+ us", markdown)
+    assert "FCT p99" not in kpi_table(path)
+
+
+def test_simulated_and_skipped_time_stand_beside_the_values(storm_report):
+    html, _ = storm_report
     assert "Method of the values: packet+skip." in html
     assert "14.25 s simulated packet by packet, 1,785.75 s skipped" in html
 
@@ -228,10 +282,11 @@ def test_an_algorithm_that_was_left_out_of_one_traffic_is_na_there(tmp_path):
         line for line in (path / "kpis.csv").read_text().splitlines() if not ("flowlet" in line and "mixed" in line)
     ]
     (path / "kpis.csv").write_text("\n".join(kept) + "\n")
-    table = figures(path, "9.3")["test-9.3-table"].table
+    table = by_level(read_results(path), benchmark("9.3")).table
     assert table.rows[1][1:] == ("flowlet", "0.840 [0.798, 0.882]", "0.860 [0.817, 0.903]", "n/a")
 
 
+@pytest.mark.slow
 def test_several_tests_of_one_run_keep_their_trials_and_figures_apart(tmp_path):
     html, markdown = report(
         made_results.together(tmp_path, FEW_BURSTS, made_results.convergence, made_results.storm, made_results.balance)

@@ -56,8 +56,9 @@ def balance(results: Results) -> tuple[Figure, ...]:
             alt=f"Dot charts of JFI, of the lowest and highest link utilization, and of the oversubscription ratio for "
             f"the traffic {kind_names}, one colour for each load balancing algorithm ({names}). The table of this "
             "test holds the same values.",
-            caption="Means over trials. Thin bars are 95 % confidence intervals; the thick bars of the link "
-            "utilization lead from the mean of the least used to that of the most used fabric link.",
+            caption="Means over trials. Thin bars are 95 % confidence intervals; of few trials they may reach beyond "
+            "what a KPI can be, such as a JFI of 1. The thick bars of the link utilization lead from the mean of the "
+            "least used to that of the most used fabric link; the table holds their intervals.",
         ),
     )
 
@@ -70,10 +71,9 @@ def _dot(axes: Axes, x: float, value: Value | None, number: int, name: str) -> N
 
 
 def _span(axes: Axes, x: float, ends: Sequence[Value | None], number: int) -> None:
-    for end in ends:
-        _dot(axes, x, end, number, "_")
+    """Draw both ends without their intervals: those of one end would lie on the other's; the table holds them."""
     heights = [end.value for end in ends if end is not None and end.value is not None]
-    axes.plot([x] * len(heights), heights, color=series(number)["color"], linewidth=4, alpha=0.45)
+    axes.plot([x] * len(heights), heights, linewidth=4, **series(number))
 
 
 def _error(value: Value) -> list[list[float]] | None:

@@ -18,6 +18,9 @@ from aibench_lib.report.numbers import label, level, words
 from aibench_lib.report.results import Results
 from aibench_lib.units import KB
 
+_DECADES_APART = 100
+"""Small panels whose values differ by more than this factor get a logarithmic axis, so that every line is seen."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Levels:
@@ -46,10 +49,18 @@ def lines(results: Results, benchmark: Benchmark) -> Figure | None:
         shape = (len(figure.y), len(levels.panels)) if levels.panels else (1, len(figure.y))
         sharing: dict[str, Any] = {"sharex": "col", "sharey": "row"} if levels.panels else {}
         grid = drawn.canvas.subplots(*shape, squeeze=False, **sharing)
+        bounds: dict[str, str] = {}
         for number, kpi in enumerate(figure.y):
             own = [value for value in values if value.kpi == kpi]
             row = grid[number] if levels.panels else [grid[0][number]]
             scale = _kpi(row, own, figure, levels, name_unit(kpi, own[0].unit if own else ""))
+            linear_below = _linear_below(own) if levels.panels else None
+            if linear_below is not None:
+                row[0].set_yscale("symlog", linthresh=linear_below, linscale=0.5)
+                row[0].set_ylim(0, 2 * max(value.value or 0 for value in own))
+                row[0].minorticks_off()
+                thousands(row[0].yaxis)
+                bounds[kpi] = f"{linear_below:,g}"
         for axes in grid[-1]:
             axes.set_xlabel(name_unit(label(figure.x), _unit(figure.x)))
         legend(drawn.canvas, grid[0][0], label(figure.lines))
@@ -59,8 +70,17 @@ def lines(results: Results, benchmark: Benchmark) -> Figure | None:
         svg=drawn.svg,
         alt=_description(figure, levels),
         caption=f"Means over trials; bands are 95 % confidence intervals. The x axis is {scale}."
-        + (" The panels of a row share their y axis." if levels.panels else ""),
+        + (" The panels of a row share their y axis." if levels.panels else "")
+        + "".join(f" That of {kpi} is linear below {bound} and logarithmic above." for kpi, bound in bounds.items()),
     )
+
+
+def _linear_below(values: Sequence[Value]) -> float | None:
+    """Return the power of ten below which a y axis is to be linear, or None where all of it is better so."""
+    positive = [value.value for value in values if value.value is not None and value.value > 0]
+    if not positive or max(positive) < _DECADES_APART * min(positive):
+        return None
+    return float(10 ** math.floor(math.log10(min(positive))))
 
 
 def _kpi(row: Sequence[Axes], values: Sequence[Value], figure: Wanted, levels: _Levels, title: str) -> str:

@@ -140,6 +140,11 @@ def mark_time(axes: Axes, time: float, text: str, height: float) -> None:
     note.set(fontsize=8, va="top", color=_INK)
 
 
+def remark(axes: Axes, text: str, height: float) -> None:
+    """Say something of all of ``axes`` at its right end, at ``height`` (a fraction of the axes')."""
+    axes.text(0.995, height, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=_INK)
+
+
 def ticks(axes: Axes, values: list[float], scale: str, divisor: float = 1) -> str:
     """Give the x axis exactly ``values`` as ticks, even where all are powers of two; return its scale in words.
 

@@ -6,6 +6,7 @@ from aibench_lib.catalogue import Benchmark, Scalar
 from aibench_lib.journal import Journal
 from aibench_lib.model import Value
 from aibench_lib.report.figures.style import Figure, name_unit
+from aibench_lib.report.notes import why_undefined
 from aibench_lib.report.numbers import (
     UNDEFINED,
     decimals,
@@ -60,7 +61,8 @@ def by_trial(results: Results, benchmark: Benchmark) -> Figure | None:
     keys = tuple(dict.fromkeys(key for trial in trials for key in {**trial["setting"], **trial["point"]}))
     kpis = tuple(kpi for kpi in benchmark.figure.y if any(kpi in trial["values"] for trial in trials))
     units = {value.kpi: value.unit for value in results.of(benchmark.id)}
-    places = {kpi: decimals(trial["values"].get(kpi) for trial in trials) for kpi in kpis}
+    places = {kpi: decimals((trial["values"].get(kpi) for trial in trials), units.get(kpi, "")) for kpi in kpis}
+    missing = [kpi for kpi in kpis if any(trial["values"].get(kpi) is None for trial in trials)]
     rows = tuple(
         (
             *(level(key, {**trial["setting"], **trial["point"]}.get(key, UNDEFINED)) for key in keys),
@@ -74,7 +76,7 @@ def by_trial(results: Results, benchmark: Benchmark) -> Figure | None:
         results,
         benchmark,
         title="Every trial",
-        caption="A row is a trial. n/a: the trial does not define the value.",
+        caption=" ".join(["A row is a trial.", *(f"{kpi} n/a, {why_undefined(kpi)}." for kpi in missing)]),
         table=(columns, rows, tuple(range(len(keys) + 1, len(columns)))),
     )
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from aibench_lib.catalogue import Benchmark
-from aibench_lib.report.figures.style import Figure, drawing, legend, mark_time, series, thousands
+from aibench_lib.report.figures.style import Figure, drawing, legend, mark_time, remark, series, thousands
 from aibench_lib.report.numbers import UNDEFINED, duration, label, level, words
 from aibench_lib.report.results import Results, lab_sentence
 from aibench_lib.report.series import RateSeries, read_series
@@ -106,6 +106,8 @@ def _moments(axes: Axes, one: RateSeries) -> None:
         mark_time(axes, one.introduced_us / _US_PER_MS, "second class introduced", 0.99)
     if one.converged_us is not None:
         mark_time(axes, one.converged_us / _US_PER_MS, "converged", 0.89)
+    else:
+        remark(axes, "not converged when the trial ended", 0.89)
 
 
 def _table(results: Results, chosen: dict[object, RateSeries], panels: str) -> Table:
