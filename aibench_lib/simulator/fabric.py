@@ -62,7 +62,7 @@ class Fabric:
     def _lay_out(self, topology: Topology) -> None:
         ports = len(self._port_names)
         self._clock = np.zeros(kernel.CLOCK_COLUMNS, np.int64)
-        self._clock[kernel.FREE_PACKET] = kernel.NONE
+        self._clock[[kernel.FREE_PACKET, kernel.ADMITTED_QP]] = kernel.NONE
         self._clock[kernel.SAMPLE_AT] = kernel.NEVER
         self._settings = settings_row(self._parameters)
         self._settings[kernel.FIRST_HOST] = len(self._switches)

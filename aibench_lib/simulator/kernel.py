@@ -23,7 +23,8 @@ Events, at most one pending per port and kind, per QP and kind, and per flow not
 
 * ``ARRIVAL``    the first packet on a port's wire reaches the other end (its header does, in cut-through).
 * ``PORT_FREE``  a transmission ends and packets wait; no event where none waits.
-* ``TURN``       a QP may send: its pacing gap is over. A QP whose NIC queue is full is parked, without an event.
+* ``TURN``       a QP may send: its pacing gap is over. A QP whose NIC queue is full is parked, without an event, and
+  has its turn with the event that makes room.
 * ``START``      a flow is started.
 * ``TIMEOUT``    the retransmission timer of a QP, pushed on lazily as acknowledgements come.
 * ``PAUSE`` and ``RESUME``   an XOFF or XON frame takes effect at an egress queue; as many as are on their way.
@@ -70,6 +71,7 @@ SAMPLE_AT = 9
 SAMPLE_EVERY = 10
 SAMPLES = 11
 UNTIL_IDLE = 12
+ADMITTED_QP = 13  # has its turn at once, without an event; NONE
 CLOCK_COLUMNS = 16
 
 # settings
@@ -1021,12 +1023,12 @@ def _next_priority(settings: Ints, packets: SmallInts, ports: Ints, queues: Ints
     return priority
 
 
-@_helper
-def _unpark(clock: Ints, heap: Ints, queues: Ints, senders: Ints, queue: int) -> None:
+@_inlined
+def _unpark(clock: Ints, queues: Ints, senders: Ints, queue: int) -> None:
     """Give the QP that has waited longest for room in a NIC's queue its turn; until then it keeps its place."""
     qp = queues[queue, PARKED_HEAD]
     senders[qp, STATE] = ADMITTED
-    push(heap, clock, clock[NOW], TURN, qp)
+    clock[ADMITTED_QP] = qp
 
 
 @_inlined
@@ -1060,7 +1062,7 @@ def _dequeue(
         _mark(queues, packets, queue, packet, depth)
     waiting = queues[queue, PARKED_HEAD]
     if waiting != NONE and depth <= settings[NIC_LIMIT] and senders[waiting, STATE] == PARKED:
-        _unpark(clock, heap, queues, senders, queue)
+        _unpark(clock, queues, senders, queue)
     return packet
 
 
@@ -1396,7 +1398,7 @@ def _may_send(
             senders[qp, PACE] = now + int((senders[qp, PACE] - now) * (before / rates[qp, RATE]))
             _schedule_turn(clock, heap, senders, qp)
         if admitted and queues[queue, PARKED_HEAD] != NONE:  # it does not use the room it was given
-            _unpark(clock, heap, queues, senders, queue)
+            _unpark(clock, queues, senders, queue)
         return False
     full = queues[queue, DEPTH] > settings[NIC_LIMIT] or queues[queue, PARKED_HEAD] != NONE
     if full and not admitted:
@@ -1430,12 +1432,26 @@ def _note_sent(settings: Ints, senders: Ints, flows: Ints, sent: Ints, qp: int, 
 
 
 @_inlined
+def _room_at(settings: Ints, ports: Ints, queues: Ints, senders: Ints, qp: int, size: int) -> int:
+    """Return before when a NIC's queue has no room for a QP's next packet, behind one of this size; 0 if it has."""
+    port = senders[qp, NIC]
+    queue = port * ROWS + senders[qp, PRIORITY]
+    if queues[queue, PARKED_HEAD] != NONE:
+        return int(ports[port, BUSY_UNTIL] + (size * ports[port, BYTE_TIME] >> BYTE_TIME_BITS))
+    if queues[queue, DEPTH] + size > settings[NIC_LIMIT]:
+        return int(ports[port, BUSY_UNTIL])
+    return 0
+
+
+@_inlined
 def _send(
     clock: Ints,
     settings: Ints,
     gains: Floats,
     heap: Ints,
     packets: SmallInts,
+    ports: Ints,
+    queues: Ints,
     senders: Ints,
     rates: Floats,
     flows: Ints,
@@ -1484,6 +1500,8 @@ def _send(
         held = _is_held(settings, senders, rates, sent, qp)
     if held:
         senders[qp, STATE] = IDLE
+    elif senders[qp, PACE] <= _room_at(settings, ports, queues, senders, qp, size):
+        _park(queues, senders, qp, senders[qp, NIC] * ROWS + senders[qp, PRIORITY])
     else:
         _schedule_turn(clock, heap, senders, qp)
     return packet
@@ -1790,31 +1808,38 @@ def advance(  # noqa: C901 - one loop, see its docstring
     margin = settings[HEAP_MARGIN]
     first_host = settings[FIRST_HOST]
     while True:
-        _drop_root(heap, clock)
-        if clock[UNTIL_IDLE] and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
-            return REACHED
-        due = heap[0, TIME] if clock[HEAP_SIZE] > 0 else NEVER
-        if due > until or due == NEVER:
-            if until == NEVER:
-                return REACHED  # nothing is left that could happen
-            if not _sample(clock, ports, queues, nodes, series_queues, series, until):
+        index = clock[ADMITTED_QP]
+        if index != NONE:
+            if clock[FREE_PACKET] == NONE:
+                return NEEDS_PACKETS
+            clock[ADMITTED_QP] = NONE
+            kind = TURN
+        else:
+            _drop_root(heap, clock)
+            if clock[UNTIL_IDLE] and clock[ACTIVE_FLOWS] == 0 and clock[PACKETS_IN_USE] == 0:
+                return REACHED
+            due = heap[0, TIME]
+            if due > until or due == NEVER:
+                if until == NEVER:
+                    return REACHED  # nothing is left that could happen
+                if not _sample(clock, ports, queues, nodes, series_queues, series, until):
+                    return NEEDS_SERIES
+                clock[NOW] = until
+                return REACHED
+            if clock[SAMPLE_AT] <= due and not _sample(clock, ports, queues, nodes, series_queues, series, due):
                 return NEEDS_SERIES
-            clock[NOW] = until
-            return REACHED
-        if clock[SAMPLE_AT] <= due and not _sample(clock, ports, queues, nodes, series_queues, series, due):
-            return NEEDS_SERIES
-        order = heap[0, ORDER]
-        kind = (order >> INDEX_BITS) & ((1 << KIND_BITS) - 1)
-        index = order & ((1 << INDEX_BITS) - 1)
-        if kind == TURN and clock[FREE_PACKET] == NONE:
-            return NEEDS_PACKETS
-        if clock[HEAP_SIZE] + margin > len(heap):
-            return NEEDS_HEAP
-        clock[NOW] = due
-        clock[EVENTS] += 1
-        clock[ROOT_TAKEN] = 1
-        if clock[HEAP_SIZE] > LOOK_AHEAD_FROM:
-            _look_ahead(heap, packets, ports)
+            order = heap[0, ORDER]
+            kind = (order >> INDEX_BITS) & ((1 << KIND_BITS) - 1)
+            index = order & ((1 << INDEX_BITS) - 1)
+            if kind == TURN and clock[FREE_PACKET] == NONE:
+                return NEEDS_PACKETS
+            if clock[HEAP_SIZE] + margin > len(heap):
+                return NEEDS_HEAP
+            clock[NOW] = due
+            clock[EVENTS] += 1
+            clock[ROOT_TAKEN] = 1
+            if clock[HEAP_SIZE] > LOOK_AHEAD_FROM:
+                _look_ahead(heap, packets, ports)
 
         port = NONE
         packet = NONE
@@ -1856,7 +1881,7 @@ def advance(  # noqa: C901 - one loop, see its docstring
         elif kind == TURN:
             if not _may_send(clock, settings, gains, heap, queues, senders, rates, sent, index):
                 continue
-            packet = _send(clock, settings, gains, heap, packets, senders, rates, flows, sent, index)
+            packet = _send(clock, settings, gains, heap, packets, ports, queues, senders, rates, flows, sent, index)
             port = senders[index, NIC]
         elif kind == START:
             qp = flows[index, FLOW_QP]
