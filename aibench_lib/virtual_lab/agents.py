@@ -126,7 +126,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
 
     async def Stop(self, request: agent_pb2.StopRequest, context: Context) -> agent_pb2.Stopped:  # noqa: N802
         """Forget a trial, and release whoever waits for it."""
-        self._rendezvous.stop(request.trial)
+        await self._rendezvous.stop(request.trial)
         return agent_pb2.Stopped()
 
     def _flow(self, transfer: agent_pb2.Transfer) -> Flow:

@@ -110,7 +110,7 @@ class Lab:
 
     async def stop(self) -> None:
         """Close every server and remove the secrets."""
-        self._rendezvous.stop("")
+        await self._rendezvous.stop("")
         await self._servers.aclose()
         self._directory.remove_secrets()
 

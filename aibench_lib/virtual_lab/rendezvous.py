@@ -72,6 +72,8 @@ class Meeting:
     """Participants that have called Run."""
     alarm: asyncio.TimerHandle | None = None
     """Rings when the first of them has waited long enough."""
+    task: "asyncio.Task[None] | None" = None
+    """Simulates it."""
     outcome: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -154,12 +156,16 @@ class Rendezvous:
         first = sum(len(meeting.flows[other]) for other in meeting.flows if other < host)
         return Share(flows, slice(first, first + len(flows)), outcome)
 
-    def stop(self, trial: str) -> None:
-        """Release whoever waits for a trial (empty: for any), and forget it."""
+    async def stop(self, trial: str) -> None:
+        """Release whoever waits for a trial (empty: for any), forget it, and return when it is no longer simulated."""
+        under_way = []
         for name in [trial] if trial else list(self._meetings):
             meeting = self._meetings.get(name)
             if meeting is not None:
                 self._end(meeting, Aborted(f"trial {name}: stopped"))
+                if meeting.task is not None:
+                    under_way.append(meeting.task)
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     def _meeting(self, trial: str, host: str) -> Meeting:
         meeting = self._meetings.get(trial)
@@ -206,7 +212,7 @@ class Rendezvous:
             meeting.outcome.set_result(end)
 
     def _begin(self, meeting: Meeting, start: Start) -> None:
-        task = asyncio.create_task(self._hold(meeting, start))
+        task = meeting.task = asyncio.create_task(self._hold(meeting, start))
         self._tasks.add(task)  # the loop itself keeps no reference to its tasks
 
         def done(task: asyncio.Task[None]) -> None:
