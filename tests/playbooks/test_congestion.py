@@ -74,7 +74,7 @@ def test_the_switch_counts_at_least_the_packets_that_the_workers_blocks_fill(fin
 
 def test_programmed_and_requested_values_are_both_in_the_results(finished):
     run = json.loads((finished.lab.journal().path.parent / "run.json").read_text())
-    assert len(run["programmed"]) == 4 * 4
+    assert len(run["programmed"]) == 4 * 5
     first = run["programmed"][0]
     assert first["requested"]["kmin_bytes"] == first["programmed"]["kmin_bytes"] == 100_000
 
