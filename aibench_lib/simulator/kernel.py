@@ -13,6 +13,7 @@ State is rows of int64 in a few two-dimensional arrays, so that what one event t
 * ``queues``     one row per (port, priority), ``port * ROWS + priority``, of cache lines for the egress queue, for the
   ingress side (a priority group: what came in at this port and is still in the buffer), and for what is seldom touched.
 * ``nodes``      switches first, then hosts: buffer use, hash salt and load balancing.
+* ``sets``       by node and group of destinations, ``destinations`` by host: rows of ``next_hops``, the ports to take.
 * ``flowlets``   a row per QP and direction, two columns per switch that tells flowlets apart: last packet, port.
 * ``senders``, ``rates``, ``receivers``   the state of a queue pair (QP), one row in each.
 * ``sent``       by QP and place in the window: when the packet was last sent, ``NONE`` once it is acknowledged.
