@@ -33,7 +33,7 @@ Events, at most one pending per port and kind, per QP and kind, and per flow not
 * ``WATCHDOG``   a look at a queue that is paused with packets, or that the watchdog has taken out of PFC.
 
 Frames that only renew a pause are no events: a pause holds until XON, and both ends count from the time that passed.
-The transmission of a paused queue's packets costs no events either, so a frozen fabric costs none.
+A queue that is paused schedules nothing, so a frozen fabric has no events.
 
 DCQCN has no events of its own: a QP's timers are settled, in the order they fell due, when it sends or receives a CNP.
 Events at the same time happen in the order in which they were scheduled.
