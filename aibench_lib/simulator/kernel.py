@@ -660,6 +660,13 @@ def _opposite(queue: int) -> int:
     return int((queue // ROWS ^ 1) * ROWS + queue % ROWS)
 
 
+@_inlined
+def _frame_time(settings: Ints, ports: Ints, port: int) -> int:
+    """Return how long after it begins to leave a port a PAUSE frame takes effect at the other end."""
+    on_the_wire = (PAUSE_BYTES * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS
+    return int(on_the_wire + ports[port, PROPAGATION] + settings[PAUSE_RESPONSE])
+
+
 @_entry
 def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, kind: int) -> None:
     """Send XOFF (``PAUSE``) or XON (``RESUME``) to the other end of a port's link.
@@ -674,8 +681,8 @@ def say_pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints
     else:
         queues[queue, PAUSE_TX] += (now - queues[queue, XOFF_SINCE]) // ports[port, REFRESH]
         queues[queue, XOFF_SINCE] = NONE
-    arrives = max(now, ports[port, BUSY_UNTIL]) + ((PAUSE_BYTES * ports[port, BYTE_TIME]) >> BYTE_TIME_BITS)
-    push(heap, clock, arrives + ports[port, PROPAGATION] + settings[PAUSE_RESPONSE], kind, _opposite(queue))
+    leaves = max(now, ports[port, BUSY_UNTIL])
+    push(heap, clock, leaves + _frame_time(settings, ports, port), kind, _opposite(queue))
 
 
 @_inlined
@@ -837,10 +844,18 @@ def unblock(clock: Ints, heap: Ints, ports: Ints, queue: int) -> None:
         push(heap, clock, max(clock[NOW], ports[port, BUSY_UNTIL]), PORT_FREE, port)
 
 
+@_inlined
+def _is_frame_lost(clock: Ints, settings: Ints, ports: Ints, port: int) -> bool:
+    """Return whether a PAUSE frame that would take effect at a port now was lost with its link."""
+    state = ports[port, PORT_STATE]
+    left = clock[NOW] - _frame_time(settings, ports, port ^ 1)
+    return bool(state & CUT or (state & RESTORED and left < ports[port, RESTORED_AT]))
+
+
 @_helper
-def _pause(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> None:
+def _pause(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> None:
     """Let an XOFF frame take effect at a queue."""
-    if ports[queue // ROWS, PORT_STATE] & CUT:
+    if _is_frame_lost(clock, settings, ports, queue // ROWS):
         return
     queues[queue, PAUSE_RX] += 1
     queues[queue, EXPIRES] = NEVER
@@ -856,14 +871,14 @@ def _pause(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int) -> No
 
 
 @_helper
-def _resume(clock: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, expired: bool) -> None:
+def _resume(clock: Ints, settings: Ints, heap: Ints, ports: Ints, queues: Ints, queue: int, expired: bool) -> None:
     """Let an XON frame take effect at a queue, or the end of its last pause's time."""
     port = queue // ROWS
     now = clock[NOW]
     if expired and queues[queue, EXPIRES] != now:
         return
     if not expired:
-        if ports[port, PORT_STATE] & CUT:
+        if _is_frame_lost(clock, settings, ports, port):
             return
         queues[queue, PAUSE_RX] += 1
     since = queues[queue, HELD_SINCE]
@@ -1900,11 +1915,11 @@ def advance(  # noqa: C901 - one loop, see its docstring
             continue
         else:
             if kind == PAUSE:
-                _pause(clock, heap, ports, queues, index)
+                _pause(clock, settings, heap, ports, queues, index)
             elif kind == WATCHDOG:
                 _look(clock, settings, heap, packets, ports, queues, nodes, index)
             else:
-                _resume(clock, heap, ports, queues, index, kind == EXPIRY)
+                _resume(clock, settings, heap, ports, queues, index, kind == EXPIRY)
             continue
 
         priority = packets[packet, FLAGS] & PRIORITY_MASK

@@ -11,6 +11,7 @@ from simulator_fabrics import (
     clos,
     row,
     set_pfc_everywhere,
+    star,
 )
 
 from aibench_lib.errors import SpecError
@@ -186,6 +187,23 @@ def test_a_switch_that_reloads_loses_all_it_held_and_comes_back_with_its_setting
     assert row(simulation, Port("leaf1", "host0"))["tx_bytes"] - standing > bytes_at_line_rate(400 * US)
     assert counters["dropped_no_buffer_packets"].sum() == 0
     check_conservation(simulation, topology)
+
+
+def test_a_pause_frame_is_lost_with_its_link_and_said_again_if_it_still_holds() -> None:
+    # The leaf says XOFF when a second packet must wait; its frame is on the way when its link is cut for a moment.
+    for fault, paused in ((LinkDown(Port("s1", "nic")), True), (SwitchReload("leaf"), False)):
+        simulation = Simulation(star(2), Parameters(dcqcn="off"), seed=1)
+        set_pfc_everywhere(simulation, star(2), Pfc(xoff_bytes=PACKET_BYTES))
+        for sender in ("s1", "s2"):
+            simulation.start_flow(sender, "receiver", 1 << 30, 0, qp=1)
+        while not row(simulation, Port("leaf", "to-s1"))["pause_tx_frames"]:
+            simulation.advance(simulation.now_ps + PACKET_PS)
+        cut = simulation.now_ps + PACKET_PS
+        simulation.inject(fault, cut, cut + 1)
+        simulation.advance(cut + HOP_PS + 1_158_000)
+        assert row(simulation, Port("s1", "nic"))["pause_transitions"] == 0
+        simulation.advance(cut + 2 * HOP_PS + 1_158_000)
+        assert row(simulation, Port("s1", "nic"))["pause_transitions"] == paused
 
 
 def test_a_detour_leads_over_the_port_it_names_until_that_is_down() -> None:
