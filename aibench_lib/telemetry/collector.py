@@ -115,6 +115,7 @@ def run(socket: Path) -> int:
         try:
             _say({"ready": True})
         except BrokenPipeError:  # who started it has ended meanwhile
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer at exit
             stopped.set()
         stopped.wait()
     with contextlib.suppress(OSError):
