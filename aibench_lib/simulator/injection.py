@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import prod
 
@@ -182,6 +182,14 @@ class FaultyFabric(Fabric):
                 if queue[kernel.XOFF_SINCE] != kernel.NONE:
                     queue[kernel.PAUSE_TX] += self._renewals(number, int(queue[kernel.XOFF_SINCE]), self.now_ps)
                     queue[kernel.XOFF_SINCE] = kernel.NONE
+        self._unsay([opposite(number) for port in ports for number in self._rows_of(port)])
+
+    def _unsay(self, queues: Sequence[int]) -> None:
+        """Let XOFF frames for these queues that have not left yet, or are under way, come to nothing."""
+        orders = self._heap[: self._clock[kernel.HEAP_SIZE], kernel.ORDER]
+        what = orders & (1 << kernel.KIND_BITS + kernel.INDEX_BITS) - 1
+        said = np.isin(what, kernel.PAUSE << kernel.INDEX_BITS | np.array(queues))
+        orders[said] += kernel.EXPIRY - kernel.PAUSE << kernel.INDEX_BITS  # of a pause that is not there
 
     def _come_back(self, ports: Iterable[int]) -> None:
         for port in ports:
