@@ -19,6 +19,7 @@ from aibench_lib.catalogue import benchmark
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Topology, Transfer, TrialLoad
 from aibench_lib.procedures.procedure import (
+    LOSSLESS_PRIORITY,
     Change,
     Distribution,
     Fabric,
@@ -33,8 +34,6 @@ from aibench_lib.procedures.procedure import (
 )
 from aibench_lib.units import BITS_PER_BYTE, NS_PER_SECOND, NS_PER_US
 
-LOSSLESS_PRIORITY = 3
-"""The class of the burst and of the victim: the one that PFC pauses."""
 BURST_QP, PROBE_QP, VICTIM_QP = 1, 2, 3
 
 _RESUMED_NS = 250_000
@@ -47,11 +46,7 @@ def pfc_threshold(setting: Point, fabric: Fabric) -> tuple[Change, ...]:
 
     Draft: Section 8.2; the DUT is the individual leaf switch.
     """
-    return (Change(feature="pfc", values=setting, only=(_leaf(fabric),)),)
-
-
-def _leaf(fabric: Fabric) -> str:
-    return fabric.leaf_under_test or fabric.topology.attachment(fabric.pools["decode"][0]).node
+    return (Change(feature="pfc", values=setting, only=(fabric.leaf,)),)
 
 
 def burst_site(point: Point, fabric: Fabric) -> Site:
@@ -64,10 +59,9 @@ def burst_site(point: Point, fabric: Fabric) -> Site:
     """
     wanted = int(point["concurrent_transfers"])
     topology, decode = fabric.topology, fabric.pools["decode"]
-    leaf = _leaf(fabric)
-    local = [host for host in fabric.pools["prefill"] if topology.attachment(host).node == leaf]
-    receivers = [host for host in decode if topology.attachment(host).node == leaf]
-    remote = [host for host in decode if topology.attachment(host).node != leaf]
+    leaf = fabric.leaf
+    local, receivers = fabric.workers_on(leaf, "prefill"), fabric.workers_on(leaf, "decode")
+    remote = [host for host in decode if host not in receivers]
     if len(local) < wanted or not receivers:
         raise SpecError(
             f"inventory: test 8.2 needs {wanted} prefill workers and a decode worker on {leaf}, "

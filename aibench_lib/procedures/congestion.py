@@ -10,6 +10,7 @@ from aibench_lib import kpi
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Transfer, TrialLoad
 from aibench_lib.procedures.procedure import (
+    LOSSLESS_PRIORITY,
     Change,
     Distribution,
     Fabric,
@@ -22,8 +23,6 @@ from aibench_lib.procedures.procedure import (
     defined,
 )
 from aibench_lib.units import NS_PER_US
-
-_ROCE_PRIORITY = 3
 
 
 def ecn_threshold(setting: Point, _: Fabric) -> tuple[Change, ...]:
@@ -40,18 +39,17 @@ def incast_site(point: Point, fabric: Fabric) -> Site:
     Draft: Section 8.1; the DUT is the individual leaf switch.
 
     Raises:
-        SpecError: The leaf of the receiver has too few prefill workers.
+        SpecError: The leaf under test has too few workers.
     """
-    wanted = int(point["prefill_workers"])
-    receiver = fabric.pools["decode"][0]
-    port = fabric.topology.attachment(receiver)
-    local = [host for host in fabric.pools["prefill"] if fabric.topology.attachment(host).node == port.node]
-    if len(local) < wanted:
+    wanted, leaf = int(point["prefill_workers"]), fabric.leaf
+    senders, receivers = fabric.workers_on(leaf, "prefill"), fabric.workers_on(leaf, "decode")
+    if len(senders) < wanted or not receivers:
         raise SpecError(
-            f"inventory: test 8.1 needs {wanted} prefill workers on {port.node} beside {receiver}, "
-            f"there are {len(local)}; add workers to the group prefill"
+            f"inventory: test 8.1 needs {wanted} prefill workers and a decode worker on {leaf}, there are "
+            f"{len(senders)} and {len(receivers)}; add workers, or name another leaf_under_test"
         )
-    return Site(senders=tuple(local[:wanted]), receivers=(receiver,), watched=(port,))
+    port = fabric.topology.attachment(receivers[0])
+    return Site(senders=tuple(senders[:wanted]), receivers=(receivers[0],), watched=(port,))
 
 
 def incast_load(point: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
@@ -68,7 +66,7 @@ def incast_load(point: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
                 qp=1,
                 size_bytes=int(point["message_bytes"]),
                 offset_ns=int(offset),
-                priority=_ROCE_PRIORITY,
+                priority=LOSSLESS_PRIORITY,
             ),
         )
         for sender, offset in zip(site.senders, offsets, strict=True)

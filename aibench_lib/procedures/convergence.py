@@ -53,11 +53,11 @@ def usual_fabric(_: Point, fabric: Fabric) -> tuple[Change, ...]:
 
     Draft: Section 8.3, which leaves ECN and PFC open.
     """
-    return tuple(Change(feature=feature, values=values) for feature, values in fabric.baseline.items())
+    return fabric.usual_changes()
 
 
 def shared_uplinks(point: Point, fabric: Fabric) -> Site:
-    """Place both classes under one leaf, by default that of the first prefill worker, and their peers under others.
+    """Place both classes under one leaf, that of the first prefill worker, and their peers under others.
 
     Draft: Section 8.3, "on the same fabric links".
 
@@ -65,8 +65,8 @@ def shared_uplinks(point: Point, fabric: Fabric) -> Site:
         SpecError: There are too few workers, or the leaf has no link to another switch.
     """
     topology = fabric.topology
-    leaf = fabric.leaf_under_test or topology.attachment(fabric.pools["prefill"][0]).node
-    local = [host for host in fabric.pools["prefill"] if topology.attachment(host).node == leaf]
+    leaf = topology.attachment(fabric.pools["prefill"][0]).node
+    local = fabric.workers_on(leaf, "prefill")
     remote = [host for host in fabric.pools["decode"] if topology.attachment(host).node != leaf]
     for workers, wanted, where in (
         (local, _EP_LOCAL + _KV_WORKERS, f"prefill workers on {leaf}"),

@@ -32,8 +32,8 @@ def measure_links(seen: Observation) -> dict[str, float | None]:
     last = int(seen.samples["completed_ns"].to_numpy().max())
     first = int(seen.samples["posted_ns"].to_numpy().min())
     sizes = seen.samples["size_bytes"].to_numpy()
-    average = _links(seen, np.array([seen.t0_ns, last]))
-    peak = _links(seen, np.append(np.arange(seen.t0_ns, last, seen.interval_ns), last))
+    average = _links(seen, np.array([seen.t0_ns, last]), settled=True)
+    peak = _links(seen, np.arange(seen.t0_ns, last + 1, seen.interval_ns))
     return {
         "JFI": defined(lambda: kpi.jain_index(average)),
         "Link_utilization": float(average.mean()) if average.size else None,
@@ -49,10 +49,16 @@ def measure_links(seen: Observation) -> dict[str, float | None]:
     }
 
 
-def _links(seen: Observation, times: NDArray[np.int64]) -> NDArray[np.float64]:
+def _links(seen: Observation, times: NDArray[np.int64], *, settled: bool = False) -> NDArray[np.float64]:
     """Return the utilisation of every observed link between some times, shape ``(n_links, n_times - 1)`` [%].
 
-    Empty where a switch does not report what it sent.
+    Empty where a switch does not report what it sent, or the trial was shorter than a sampling interval.
+
+    Args:
+        seen: The trial.
+        times: When the counters are wanted [ns].
+        settled: Whether the last of the times is when the last transfer was complete.  Nothing is sent then any more,
+            so the counter has its last value, whenever it was sampled.
     """
     bps = {port: link.bps for link in fabric_links(seen.fabric.topology) for port in (link.a, link.b)}
     found = []
@@ -61,9 +67,11 @@ def _links(seen: Observation, times: NDArray[np.int64]) -> NDArray[np.float64]:
         known = queue[queue["transmit_bytes"].notna()]
         try:
             sent = held(known["time_ns"], known["transmit_bytes"], times)
+            if settled:
+                sent[-1] = known["transmit_bytes"].iloc[-1]
+            found.append(kpi.link_utilization(times, sent, bps[port]))
         except UndefinedKpi:
-            return np.empty((0, times.size - 1))
-        found.append(kpi.link_utilization(times, sent, bps[port]))
+            return np.empty((0, 0))
     return np.array(found)
 
 

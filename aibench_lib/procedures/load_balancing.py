@@ -10,6 +10,7 @@ from aibench_lib.model import ObservationPoint, Transfer, TrialLoad
 from aibench_lib.procedures.fabric_paths import fabric_links, hosts_of, paths, switches_with_choices
 from aibench_lib.procedures.link_values import dispatch_us, kv_completion_us, measure_links, uplinks_bps
 from aibench_lib.procedures.procedure import (
+    LOSSLESS_PRIORITY,
     Change,
     Distribution,
     Fabric,
@@ -22,8 +23,6 @@ from aibench_lib.procedures.procedure import (
 from aibench_lib.units import BITS_PER_BYTE, NS_PER_SECOND
 from aibench_lib.workload import dispatch_bytes
 
-_ROCE_PRIORITY = 3
-_SHORTEST_SECONDS = 60
 _SHARES = {"kv_only": (1.0, 0.0), "ep_only": (0.0, 1.0), "mixed": (0.5, 0.5)}
 """Share of the offered load that is KV cache transfers, and that is EP dispatches."""
 
@@ -40,7 +39,7 @@ def balancing_changes(setting: Point, fabric: Fabric) -> tuple[Change, ...]:
     if not choosing:
         raise SpecError("test 9.3: no switch has more than one shortest path between leaves to balance over")
     return (
-        *(Change(feature=feature, values=values) for feature, values in fabric.baseline.items()),
+        *fabric.usual_changes(),
         Change(feature="load_balancing", values=setting, only=choosing),
     )
 
@@ -105,7 +104,7 @@ def balancing_load(point: Point, _: Site, terms: Terms, seed: int) -> TrialLoad:
     """
     rng = np.random.default_rng(seed)
     leaves = _workers(terms.fabric)
-    duration_ns = round((terms.trial_seconds or _SHORTEST_SECONDS) * NS_PER_SECOND)
+    duration_ns = terms.duration_ns
     facts = benchmark("9.3").constants
     topology = terms.fabric.topology
     leaf_bps = facts["offered_load"] * min(uplinks_bps(topology, topology.attachment(own[0]).node) for own in leaves)
@@ -183,7 +182,7 @@ def _fresh_qp(own: list[Transfer], rng: np.random.Generator) -> int:
 
 
 def _transfer(peer: str, qp: int, size_bytes: int, offset_ns: int) -> Transfer:
-    return Transfer(peer=peer, qp=qp, size_bytes=size_bytes, offset_ns=offset_ns, priority=_ROCE_PRIORITY)
+    return Transfer(peer=peer, qp=qp, size_bytes=size_bytes, offset_ns=offset_ns, priority=LOSSLESS_PRIORITY)
 
 
 _COUNTER = ObservationPoint.DUT_COUNTER

@@ -9,8 +9,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from aibench_lib.errors import UndefinedKpi
+from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Port, Topology, TrialLoad
+from aibench_lib.units import NS_PER_SECOND
+
+LOSSLESS_PRIORITY = 3
+"""The traffic class of KV cache transfers and dispatches, the one that PFC keeps from losing packets."""
 
 Point = Mapping[str, int | float | str]
 """One combination of offered loads, or one setting."""
@@ -30,6 +34,19 @@ class Fabric:
     baseline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The inventory's ``fabric_settings``: feature -> values for tests that do not vary it; empty leaves the fabric as
     its operator configured it."""
+
+    @property
+    def leaf(self) -> str:
+        """The leaf under test (DUT-S)."""
+        return self.leaf_under_test or self.topology.attachment(self.pools["decode"][0]).node
+
+    def workers_on(self, leaf: str, pool: str) -> list[str]:
+        """Return the workers of a pool that hang on a leaf, in inventory order."""
+        return [host for host in self.pools[pool] if self.topology.attachment(host).node == leaf]
+
+    def usual_changes(self) -> "tuple[Change, ...]":
+        """Return what makes the fabric as it usually is, for a test that varies something else or nothing."""
+        return tuple(Change(feature=feature, values=values) for feature, values in self.baseline.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +79,17 @@ class Terms:
     """How long a trial lasts where the test has a duration [s, lab clock]."""
     fabric: Fabric
 
+    @property
+    def duration_ns(self) -> int:
+        """The trial's length [ns, lab clock].
+
+        Raises:
+            SpecError: The test has none.
+        """
+        if self.trial_seconds is None:
+            raise SpecError("trial_seconds: missing; neither the catalogue nor the profile says how long a trial lasts")
+        return round(self.trial_seconds * NS_PER_SECOND)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
@@ -74,8 +102,6 @@ class Observation:
     empty where the switch reports none."""
     pfc_of: Callable[[Port], pd.DataFrame]
     """Likewise the ``pfc`` fields of a switch port's lossless priority."""
-    interface_of: Callable[[Port], pd.DataFrame]
-    """Likewise the ``interface`` fields of a switch port."""
     nic: Mapping[str, Mapping[str, int]]
     """Host -> growth of its NIC's counters over the trial."""
     t0_ns: int

@@ -6,13 +6,11 @@ from aibench_lib.catalogue import benchmark
 from aibench_lib.model import ObservationPoint, Topology, Transfer, TrialLoad
 from aibench_lib.procedures.cycle import BufferCycle, cycle_of, feeding_pairs, passing_pairs
 from aibench_lib.procedures.fabric_paths import other_end
-from aibench_lib.procedures.procedure import Change, Fabric, Point, Procedure, Quantity, Site, Terms
+from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Change, Fabric, Point, Procedure, Quantity, Site, Terms
 from aibench_lib.procedures.storm_values import measure_storm
 from aibench_lib.topology import host_address, port_address
 from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 
-_SHORTEST_SECONDS = 300
-_ROCE_PRIORITY = 3
 _PROBE_BYTES = 4096
 """One packet, which waits for nothing but the fabric."""
 
@@ -31,7 +29,7 @@ def storm_changes(setting: Point, fabric: Fabric) -> tuple[Change, ...]:
         facts = benchmark("8.4").constants
         watchdog |= {"detection_ms": facts["detection_ms"], "recovery_ms": facts["recovery_ms"]}
     return (
-        *(Change(feature=feature, values=values) for feature, values in fabric.baseline.items()),
+        *fabric.usual_changes(),
         Change(feature="pfc_watchdog", values=watchdog),
         *(
             Change(feature="routing_detour", values={"routes": routes}, only=(switch,))
@@ -88,7 +86,7 @@ def storm_load(_: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
     sent, so that a path that stands still shows, and one that recovers shows when.
     """
     facts = benchmark("8.4").constants
-    duration_ns = round((terms.trial_seconds or _SHORTEST_SECONDS) * NS_PER_SECOND)
+    duration_ns = terms.duration_ns
     rounds = range(0, duration_ns, round(facts["round_seconds"] * NS_PER_SECOND))
     probes = range(0, duration_ns, round(facts["probe_interval_ms"] * NS_PER_MS))
     rng = np.random.default_rng(seed)
@@ -110,7 +108,7 @@ def storm_load(_: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
 
 
 def _transfer(peer: str, qp: int, size_bytes: int, offset_ns: int) -> Transfer:
-    return Transfer(peer=peer, qp=qp, size_bytes=size_bytes, offset_ns=offset_ns, priority=_ROCE_PRIORITY)
+    return Transfer(peer=peer, qp=qp, size_bytes=size_bytes, offset_ns=offset_ns, priority=LOSSLESS_PRIORITY)
 
 
 _COUNTER = ObservationPoint.DUT_COUNTER

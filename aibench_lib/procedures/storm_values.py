@@ -18,12 +18,12 @@ from aibench_lib.kpi.sampling import held
 from aibench_lib.kpi.stalls import Stall, longest_stall_ns, stalls
 from aibench_lib.model import Port
 from aibench_lib.procedures.cycle import BufferCycle, cycle_of, dependencies
-from aibench_lib.procedures.procedure import Observation, defined, growth
+from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Observation, defined, growth
 from aibench_lib.units import NS_PER_MS
 
 STORM_HOPS = 2
 """A storm is PAUSE that reached a port which is not the neighbour of the congestion: it was passed on at least once."""
-_NIC_PAUSE = "rx_prio3_pause"
+_NIC_PAUSE = f"rx_prio{LOSSLESS_PRIORITY}_pause"
 _SETTLING_NS = NS_PER_MS
 """What the circle let go before it stood still may complete for so long; a shorter stall is none."""
 

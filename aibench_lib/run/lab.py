@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aibench_lib.catalogue import load_benchmarks
 from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind, Topology
-from aibench_lib.procedures.procedure import Fabric
+from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric
 from aibench_lib.spec import build
 from aibench_lib.switch.target import Target, parse_target
 from aibench_lib.telemetry.config import Influx
@@ -81,13 +82,21 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
         instance=inventory["lab_instance"],
         isolated=inventory.get("isolated_lab") is True,
         topology=topology,
-        switches={name: parse_target(name, hosts[name]) for name in groups.get("switches", ())},
+        switches={name: _switch(name, hosts[name]) for name in groups.get("switches", ())},
         workers={name: _agent(name, hosts[name]) for name in groups.get("workers", ())},
         pools={pool: tuple(groups.get(pool, ())) for pool in ("prefill", "decode")},
         fabric_settings=_fabric_settings(inventory.get("fabric_settings")),
         leaf_under_test=_leaf_under_test(inventory.get("leaf_under_test"), topology),
         influx=_influx(inventory),
     )
+
+
+def _switch(name: str, variables: Mapping[str, Any]) -> Target:
+    target = parse_target(name, variables)
+    priority = target.options.get("priority", LOSSLESS_PRIORITY)
+    if str(priority) != str(LOSSLESS_PRIORITY):
+        raise SpecError(f"{name}: switch.priority: {priority!r}: transfers are sent in priority {LOSSLESS_PRIORITY}")
+    return target
 
 
 def _fabric_settings(values: object) -> Mapping[str, Mapping[str, Any]]:
@@ -98,12 +107,17 @@ def _fabric_settings(values: object) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _leaf_under_test(values: object, topology: Topology) -> Mapping[str, str]:
+    of_switch = [id_ for id_, test in load_benchmarks().items() if "DUT-S" in test.dut]
     leaves = values or {}
     if not isinstance(leaves, Mapping):
         raise SpecError('inventory: leaf_under_test: expected test -> switch, such as "8.2": leaf3')
     for test, leaf in leaves.items():
         if leaf not in topology.switches:
             raise SpecError(f"inventory: leaf_under_test: {test}: {leaf!r} is no switch of the topology")
+        if str(test) not in of_switch:
+            raise SpecError(
+                f"inventory: leaf_under_test: {test}: no test of a single switch; {', '.join(of_switch)} are"
+            )
     return {str(test): str(leaf) for test, leaf in leaves.items()}
 
 

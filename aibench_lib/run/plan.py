@@ -1,7 +1,7 @@
 """What a run will do: tests, settings, load points and trials, before anything is touched."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -173,6 +173,27 @@ def _check_attainable(change: Change, lab: Lab) -> None:
     for name, target in lab.switches.items():
         if name in change.only or not change.only:
             parse_setting(target, change.feature, change.values)
+
+
+def check_play(planned: Sequence[PlannedTest], lab: Lab, play: Collection[str]) -> None:
+    """Check that a narrowed play still configures what decides the values: a trial must not run under another setting.
+
+    Those are the switches that a change is for by name, and, of a change for every switch, the one that is observed.
+
+    Raises:
+        SpecError: The play lacks one.
+    """
+    for test in planned:
+        procedure, fabric = PROCEDURES[test.benchmark.id], lab.fabric(test.benchmark.id)
+        for setting in test.settings:
+            observed = {procedure.site(point, fabric).watched[0].node for point in test.points}
+            for change in procedure.changes(setting, fabric):
+                missing = sorted({*(change.only or observed)} - {*play})
+                if missing:
+                    raise SpecError(
+                        f"--limit leaves out {', '.join(missing)}, which test {test.benchmark.id} must configure; "
+                        "widen the limit, or choose other tests"
+                    )
 
 
 def trials_of_setting(planned: PlannedTest, setting: Point, seed: int) -> Iterator[PlannedTrial]:

@@ -19,6 +19,7 @@ from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.plan import (
     PlannedTest,
     Profile,
+    check_play,
     choose_profile,
     choose_tests,
     plan_tests,
@@ -46,6 +47,8 @@ class Request:
     tests: str | float | Sequence[str] | None
     results: Path
     """Folder of all runs."""
+    play: Sequence[str]
+    """The switches of the play, which ``--limit`` may have narrowed."""
     owner: int
     """Process whose end is the end of the run."""
 
@@ -94,6 +97,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
     total = sum(test.total_trials for test in planned)
     for test in planned:
         check_sites(test, lab)
+    check_play(planned, lab, request.play)
     opened = {
         "changed": False,
         "run_dir": "",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from aibench_lib.model import Port
 from aibench_lib.platforms import TelemetryPath, load_platform
+from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import Profile
 from aibench_lib.switch.target import Target
@@ -14,8 +15,6 @@ _COARSE = 100
 """Unless the profile says otherwise, what is not observed is sampled this many times less often."""
 _HEARTBEAT = 10
 """A leaf that does not change is repeated after this many samples."""
-_PRIORITY = "3"
-"""The lossless priority where the inventory names none."""
 _KEY = re.compile(r"([\w-]+)\[([\w-]+)=\{(\w+)\}\]")
 
 
@@ -70,7 +69,7 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
         password=target.password,
         ca=target.ca,
         encoding=gnmi.encoding,
-        path=entry.path.format(**{"priority": _PRIORITY, **target.options, "interface": interface}),
+        path=entry.path.format(**{"priority": str(LOSSLESS_PRIORITY), **target.options, "interface": interface}),
         mode=entry.mode,
         interval_ns=interval_ns if sampled else 0,
         heartbeat_ns=_HEARTBEAT * interval_ns if sampled else 0,

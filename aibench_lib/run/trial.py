@@ -13,7 +13,7 @@ from aibench_lib.errors import TrialError
 from aibench_lib.files import write_whole
 from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Fabric, Observation, Point, Procedure, Site, Terms
+from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric, Observation, Point, Procedure, Site, Terms
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile
 from aibench_lib.telemetry import frames
@@ -92,10 +92,7 @@ class Bench:
             queue_of=functools.cache(
                 lambda port: series("queue", port, queue=str(switches[port.node].options["queue"]))
             ),
-            pfc_of=functools.cache(
-                lambda port: series("pfc", port, priority=str(switches[port.node].options["priority"]))
-            ),
-            interface_of=functools.cache(lambda port: series("interface", port)),
+            pfc_of=functools.cache(lambda port: series("pfc", port, priority=str(LOSSLESS_PRIORITY))),
             nic=sent.nic,
             t0_ns=sent.t0_ns,
             t_end_ns=sent.t_end_ns,

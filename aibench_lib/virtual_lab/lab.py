@@ -69,6 +69,11 @@ class Lab:
         self._servers = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_simulating(self) -> bool:
+        """Whether a trial is under way."""
+        return self._trial_runs.locked()
+
     async def start(self) -> None:
         """Bring up every server and write the files that clients need.
 
@@ -212,6 +217,11 @@ class VirtualLab:
     def addresses(self) -> dict[str, str]:
         """Every node's address."""
         return self._lab.addresses
+
+    @property
+    def is_simulating(self) -> bool:
+        """Whether a trial is under way."""
+        return self._lab.is_simulating
 
     @property
     def writes(self) -> list[tuple[str, str]]:

@@ -124,7 +124,8 @@ class Coordinator:
             trial: The trial's name, unique within a run.
             load: What every participant sends; a host that only receives maps to ``()``.
             lead_ns: From the latest clock among the agents to T0 [ns of lab time].
-            timeout_ns: From T0 to when a transfer counts as failed, where the load has no duration [ns of lab time].
+            timeout_ns: From the last post to when a transfer counts as failed, where the load has no duration
+                [ns of lab time].
 
         Raises:
             SpecError: A participant has no agent, a peer is no participant, or a certificate cannot be read.
@@ -138,7 +139,8 @@ class Coordinator:
         with ExitStack() as on_failure:
             on_failure.callback(self._abandon, trial, load.transfers)
             try:
-                samples = self._attempt(trial, load, lead_ns, load.duration_ns or timeout_ns)
+                last_ns = max((one.offset_ns for own in load.transfers.values() for one in own), default=0)
+                samples = self._attempt(trial, load, lead_ns, load.duration_ns or last_ns + timeout_ns)
             except LabError as error:
                 raise TrialError(str(error)) from error
             check_complete(samples.table, load)

@@ -46,6 +46,7 @@ class ActionModule(ActionBase):
                     section=args["section"],
                     tests=args["tests"],
                     results=paths["results_dir"],
+                    play=[str(host) for host in variables["ansible_play_hosts_all"]],
                     owner=os.getppid(),
                 ),
                 preview=bool(self._task.check_mode),

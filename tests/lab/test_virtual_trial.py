@@ -310,7 +310,8 @@ def test_stop_ends_a_trial_that_runs_and_the_next_one_begins_after_it(lab, coord
     receiver.Connect(agent_pb2.ConnectRequest(trial="d", senders=endpoints))
     before = lab.lab.now_ns
     waiting = [run(stub, lab, "d", 2) for stub in (first, receiver)]
-    time.sleep(0.5)
+    while not lab.lab.is_simulating:
+        time.sleep(0.01)
     receiver.Stop(agent_pb2.StopRequest(trial="d"))
     assert [call.code() for call in waiting] == [grpc.StatusCode.ABORTED] * 2
     trial = coordinator.run_trial("after", incast(senders=SENDERS[:1]), LEAD_NS)

@@ -58,7 +58,6 @@ def _observation(test, point, fabric, site, simulation, flows):
         samples=_samples(simulation, flows),
         queue_of=queue_of,
         pfc_of=lambda port: pd.DataFrame({"pause_tx_frames": [0, int(row(port)["pause_tx_frames"])]}),
-        interface_of=lambda port: pd.DataFrame(),
         nic={
             host: {"rx_prio3_pause_duration": int(row(Port(host, "nic0"))["paused_ps"]) // 1_000_000}
             for host in site.senders

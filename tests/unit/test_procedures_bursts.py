@@ -160,7 +160,6 @@ def observed(nic=None, frames=(0, 12)):
         samples=samples(),
         queue_of=lambda port: queue,
         pfc_of=pfc_of,
-        interface_of=lambda port: pd.DataFrame(),
         nic=nic if nic is not None else {host: {"rx_prio3_pause_duration": 40} for host in HOSTS},
         t0_ns=0,
         t_end_ns=620_000,

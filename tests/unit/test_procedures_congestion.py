@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -30,7 +32,7 @@ def test_an_incast_meets_at_the_receivers_port_of_the_leaf_under_test():
 
 def test_an_incast_with_too_few_workers_under_the_leaf_is_refused_with_both_numbers():
     few = {**FABRIC.pools, "prefill": FABRIC.pools["prefill"][:8]}
-    with pytest.raises(SpecError, match="needs 32 prefill workers on leaf1 beside decode01, there are 8"):
+    with pytest.raises(SpecError, match="needs 32 prefill workers and a decode worker on leaf1, there are 8 and 1"):
         INCAST.site({**POINT, "prefill_workers": 32}, Fabric(topology=FABRIC.topology, pools=few))
 
 
@@ -70,7 +72,6 @@ def observed() -> Observation:
         samples=samples,
         queue_of=lambda port: queue,
         pfc_of=lambda port: pd.DataFrame(),
-        interface_of=lambda port: pd.DataFrame(),
         nic={},
         t0_ns=0,
         t_end_ns=200_000,
@@ -128,3 +129,14 @@ def test_buffer_utilization_is_undefined_where_the_buffers_size_is_not_known():
 
 def test_fct_runs_from_the_post_to_the_senders_completion():
     np.testing.assert_allclose(completion_us(observed().samples), [100.0, 200.0])
+
+
+def test_an_incast_goes_to_the_leaf_that_the_inventory_names():
+    site = INCAST.site(POINT, dataclasses.replace(FABRIC, leaf_under_test="leaf3"))
+    assert {FABRIC.topology.attachment(host).node for host in (*site.senders, *site.receivers)} == {"leaf3"}
+
+
+def test_an_incast_on_a_leaf_without_a_decode_worker_is_refused():
+    pools = {**FABRIC.pools, "decode": FABRIC.pools["decode"][1:]}
+    with pytest.raises(SpecError, match="needs 4 prefill workers and a decode worker on leaf1, there are 32 and 0"):
+        INCAST.site(POINT, Fabric(topology=FABRIC.topology, pools=pools, leaf_under_test="leaf1"))

@@ -176,7 +176,6 @@ def observed(ep_rates, kv_rates, drops=(0, 0, 0, 0)):
         samples=samples,
         queue_of=lambda port: queue,
         pfc_of=lambda port: pd.DataFrame(),
-        interface_of=lambda port: pd.DataFrame(),
         nic={},
         t0_ns=0,
         t_end_ns=66 * MS,

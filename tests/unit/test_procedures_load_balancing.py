@@ -120,7 +120,6 @@ def observed(megabytes):
         samples=samples,
         queue_of=queue,
         pfc_of=lambda port: pd.DataFrame(),
-        interface_of=lambda port: pd.DataFrame(),
         nic={"prefill11": {"out_of_sequence": 3}, "decode11": {"out_of_sequence": 4}},
         t0_ns=0,
         t_end_ns=100 * US,
@@ -192,3 +191,25 @@ def test_completion_times_are_those_of_kv_blocks_and_latency_that_of_whole_dispa
     np.testing.assert_allclose(kv_completion_us(samples), [100.0])
     np.testing.assert_allclose(dispatch_us(samples), [7.0, 4.0])
     assert dispatch_us(samples.slice(4)).size == 0
+
+
+def test_what_a_link_carried_counts_up_to_the_last_completion_wherever_the_samples_fall():
+    seen = observed([4] * 12)
+    # Everything is sent at 95 us and complete then; the samples before and after are at 90 and 100 us.
+    samples = seen.samples.set_column(5, "completed_ns", pa.array([50 * US, 95 * US]))
+    queues = {
+        port: pd.DataFrame({"time_ns": np.arange(-10, 120, 10) * US, "transmit_bytes": carried})
+        for port in SITE.watched
+        for carried in [np.minimum(np.maximum(np.arange(-10, 120, 10), 0), 95) * 42_000]
+    }
+    values = LOAD_BALANCING.measure(dataclasses.replace(seen, samples=samples, queue_of=queues.__getitem__))
+    assert values["Link_utilization"] == pytest.approx(100 * 42_000 * 95 / (5e6 * 0.95))
+    assert values["peak_link_utilization"] == pytest.approx(84)
+
+
+def test_no_part_of_an_interval_is_taken_for_a_peak():
+    seen = observed([5] * 12)
+    # The trial begins 5 us after a sample and ends 1 us after another one.
+    samples = seen.samples.set_column(5, "completed_ns", pa.array([50 * US, 91 * US]))
+    values = LOAD_BALANCING.measure(dataclasses.replace(seen, samples=samples, t0_ns=5 * US))
+    assert values["peak_link_utilization"] <= 100

@@ -5,12 +5,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from clos import clos, fabric_of
+from simulated_inventory import LAB
 
 from aibench_lib.catalogue import benchmark, settings
 from aibench_lib.errors import NotAttainable
 from aibench_lib.procedures.cycle import cycle_of
 from aibench_lib.procedures.procedure import Observation, Terms
 from aibench_lib.procedures.storm import STORM
+from aibench_lib.run.plan import Profile, plan_tests
 
 MS = 1_000_000
 FABRIC = fabric_of(clos(3, 2, 4), ecn={"kmin_bytes": 1}, pfc={"pfc_threshold_bytes": 2})
@@ -79,7 +81,10 @@ def test_a_queue_pair_leads_to_one_peer():
 
 
 def test_a_trial_of_no_stated_length_is_as_long_as_the_draft_wants():
-    assert STORM.load({}, SITE, terms(None), 7).duration_ns == 300_000 * MS
+    (planned,) = plan_tests(["8.4"], Profile(), LAB)
+    terms = Terms(start_jitter_ns=1000, trial_seconds=planned.trial_seconds, fabric=LAB.fabric("8.4"))
+    load = STORM.load({}, STORM.site({}, terms.fabric), terms, 1)
+    assert load.duration_ns == 300_000 * MS
 
 
 def observed(standing_ms=(), paused=CYCLE.ports, interval_ms=50, trips=None):
@@ -126,7 +131,6 @@ def observed(standing_ms=(), paused=CYCLE.ports, interval_ms=50, trips=None):
         samples=samples,
         queue_of=lambda port: queue,
         pfc_of=pfc,
-        interface_of=lambda port: pd.DataFrame(),
         nic={host: {"rx_prio3_pause": 5 if paused else 0} for host in FABRIC.topology.hosts},
         t0_ns=0,
         t_end_ns=END_MS * MS,

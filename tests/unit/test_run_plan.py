@@ -6,6 +6,7 @@ from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.run.plan import (
     Profile,
+    check_play,
     choose_profile,
     choose_tests,
     duration,
@@ -169,3 +170,23 @@ def test_every_procedure_belongs_to_a_test_of_the_draft_and_reports_what_the_tes
         benchmark = load_benchmarks()[id_]
         reported = {item.kpi for item in (*procedure.quantities, *procedure.distributions)}
         assert reported == {*benchmark.kpis, *benchmark.derived}
+
+
+@pytest.mark.parametrize(
+    ("test", "play", "missing"),
+    [
+        ("8.1", ["spine1"], "leaf1"),
+        ("8.2", ["leaf1"], "leaf3"),
+        ("8.4", ["leaf1", "leaf3", "spine1"], "spine2"),
+    ],
+)
+def test_a_limit_that_leaves_out_what_a_test_must_configure_is_refused(test, play, missing):
+    planned = plan_tests([test], Profile(), LAB)
+    with pytest.raises(SpecError, match=f"--limit leaves out {missing}, which test {test} must configure"):
+        check_play(planned, LAB, play)
+
+
+def test_a_limit_to_the_leaf_under_test_is_fine():
+    check_play(plan_tests(["8.1"], Profile(), LAB), LAB, ["leaf1"])
+    check_play(plan_tests(["8.2"], Profile(), LAB), LAB, ["leaf3"])
+    check_play(plan_tests(["8.1", "8.2", "8.3", "8.4", "9.3"], Profile(), LAB), LAB, list(LAB.switches))

@@ -1,5 +1,6 @@
 """The coordinator against real agents' gRPC servers with mutual TLS, in this process."""
 
+import dataclasses
 import ipaddress
 import threading
 from concurrent import futures
@@ -240,6 +241,17 @@ def test_only_hosts_of_the_trial_are_connected_to(three):
     with Coordinator(three.addresses()) as coordinator:
         samples = coordinator.run_trial("t1", incast(["prefill01"]), lead_ns=0)
     assert samples.table.num_rows == 1
+
+
+def test_a_transfer_has_as_long_after_a_late_post_as_after_an_early_one(three):
+    late = TrialLoad(
+        transfers={"prefill01": (Transfer(peer="decode01", qp=1, size_bytes=1, offset_ns=90 * 10**9),), "decode01": ()},
+        seed=1,
+    )
+    with Coordinator(three.addresses()) as coordinator:
+        coordinator.run_trial("t1", late, lead_ns=0, timeout_ns=60 * 10**9)
+        coordinator.run_trial("t2", dataclasses.replace(late, duration_ns=95 * 10**9), lead_ns=0)
+    assert [run.timeout_ns for run in three.agents["prefill01"].runs] == [150 * 10**9, 95 * 10**9]
 
 
 @pytest.mark.parametrize(
