@@ -1,27 +1,16 @@
-"""Switch platforms as data: what a platform can express, in which units, and the words it wants to hear.
-
-A platform is a folder ``templates/<platform>/`` with a ``platform.yml`` and one small template a feature.
-Adding a platform adds a folder, no Python.
-"""
+"""The records of a ``platform.yml``: how to talk to a switch, what it can be told, and what it shows."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar
+from fractions import Fraction
+from typing import Any
 
 from aibench_lib.errors import SpecError
-from aibench_lib.spec import build, load_yaml
-
-T = TypeVar("T")
-W = TypeVar("W", bound=StrEnum)
 
 KEY = "key"
 """The group of a CLI pattern that says which of several entries a line is about."""
-
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 
 class Transport(StrEnum):
@@ -39,31 +28,122 @@ class Source(StrEnum):
     VENDOR_YANG = "vendor-yang"
     THIRD_PARTY = "third-party"
     """Public configurations and generators that were seen to work."""
+    RECALLED = "recalled"
+    """Known to practitioners, in no document at hand: check it on a device first."""
+
+
+class Shape(StrEnum):
+    """What the text of a configuration looks like."""
+
+    INDENTED = "indented"
+    """A line belongs to the nearest line above it that is indented less."""
+    FLAT = "flat"
+    """Every line stands for itself and names its whole path."""
+    JSON = "json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """How a rendered change takes effect.  Commands may hold ``{change}``, a name that no other change has."""
+
+    begin: list[str] = field(default_factory=list)
+    """What comes before the rendered lines, such as opening a candidate configuration."""
+    file: str | None = None
+    """Where a rendered change is put as a whole, for ``commit`` to load it; None: its lines are typed one by one."""
+    commit: list[str] = field(default_factory=list)
+    """What makes the lines take effect; empty where each did when it was typed."""
+    abort: list[str] = field(default_factory=list)
+    """What leaves and forgets a change that was refused in the middle."""
+    end: list[str] = field(default_factory=list)
+    """What leads back to where ``begin`` started."""
+    atomic: bool
+    """Whether a refused or broken change has changed nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadMan:
+    """How the switch takes a change back by itself unless it is confirmed in time: for a controller that dies.
+
+    Commands may hold ``{change}``, ``{checkpoint}`` (of `Checkpoint`), and the time as ``{seconds}``, ``{minutes}`` or
+    ``{clock}`` (HH:MM:SS).
+    """
+
+    source: Source
+    arm: list[str] = field(default_factory=list)
+    """Before the change."""
+    commit: list[str] = field(default_factory=list)
+    """In place of the commands of `Edit`; empty where ``arm`` is enough."""
+    confirm: list[str]
+    """Keeps the change."""
+    cancel: list[str]
+    """Takes the change back at once; a switch that has already done so may refuse it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The switch's own copy of its configuration.  Commands may hold ``{checkpoint}``, its name."""
+
+    source: Source
+    create: list[str]
+    show: str
+    """The command that shows which there are."""
+    name: str
+    """Regular expression with a group ``name``, matched with each line of that."""
+    slots: int | None = None
+    """How many there can be; None where no limit is known."""
+    restore: list[str]
+    remove: list[str]
+
+
+class TextRestore(StrEnum):
+    """How the configuration is brought back from its text."""
+
+    REPLACE = "replace"
+    """``clear`` empties the candidate, then the whole text is written into it."""
+    DIFFERENCE = "difference"
+    """Only what differs is written: missing lines as they are, lines too many negated with ``negate``."""
+    FILE = "file"
+    """The text is put into a file that the ``load`` commands make the configuration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromText:
+    """How the configuration is brought back from the text on our side."""
+
+    source: Source
+    by: TextRestore
+    clear: list[str] = field(default_factory=list)
+    file: str = ""
+    load: list[str] = field(default_factory=list)
+    """With ``{file}``."""
+    negate: list[str] = field(default_factory=list)
+    """Of a flat text: the first word of a line and what stands in its place to remove it, such as [set, delete]; of an
+    indented text: the word before a line that removes it, such as [no]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cli:
-    """How to talk to a command line; commands may hold the placeholder ``{session}``."""
+    """How to talk to a command line."""
 
     source: Source
     device_type: str
     """netmiko's name of the driver."""
     port: int
-    privileged: bool
+    privileged: bool = False
     """Whether the running configuration is only shown in privileged mode."""
     error_pattern: str
     """Regular expression for a line with which the switch refuses a command."""
     running_config: str
-    not_config: list[str]
+    shape: Shape
+    not_config: list[str] = field(default_factory=list)
     """Regular expressions for lines of the running configuration that are not configuration, such as comments."""
-    not_restorable: list[str]
+    not_restorable: list[str] = field(default_factory=list)
     """Regular expressions for lines that cannot be written back one by one; a switch that has them is not changed."""
-    begin: str
-    """Opens a candidate configuration; nothing takes effect before ``commit``."""
-    clear: str
-    """Empties the candidate, so that a whole configuration can be written into it."""
-    commit: str
-    abort: str
+    edit: Edit
+    dead_man: DeadMan | None = None
+    checkpoint: Checkpoint | None = None
+    from_text: FromText
+    clear_counters: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,23 +159,41 @@ class Gnmi:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """What a platform accepts for one value."""
+    """What a platform accepts for one value, in the platform's own unit."""
 
     min: int
     max: int
     unit: str
+    """The platform's, such as bytes, KB, percent or ms."""
     reason: str
     """What sets the limits."""
     step: int = 1
     """A value is a multiple of this."""
+    per_unit: int = 1
+    """How many of our unit (bytes, ms) one of the platform's is, such as 1000 for KB."""
+    percent_of: str | None = None
+    """The option of the host of which the platform takes whole per cents; then the nearest is told, and what the switch
+    makes of it is read back."""
 
-    def refusal(self, value: int) -> str | None:
-        """Return why ``value`` is not attainable, or None if it is."""
-        if value > self.max:
-            return f"{value} > max {self.max} {self.unit}"
-        if value < self.min:
-            return f"{value} < min {self.min} {self.unit}"
-        if value % self.step:
+    def told(self, value: int, options: Mapping[str, Any]) -> int | None:
+        """Return a value in the platform's unit; None if there is no such whole number."""
+        exact = Fraction(value) / self.quantum(options)
+        return round(exact) if self.percent_of or exact.denominator == 1 else None
+
+    def quantum(self, options: Mapping[str, Any]) -> Fraction:
+        """Return one of the platform's unit in ours."""
+        return Fraction(int(options[self.percent_of]), 100) if self.percent_of else Fraction(self.per_unit)
+
+    def refusal(self, value: int, options: Mapping[str, Any]) -> str | None:
+        """Return why ``value``, in our unit, is not attainable, or None if it is."""
+        quantum, told = self.quantum(options), self.told(value, options)
+        if told is None:
+            return f"{value} is no multiple of {self.per_unit} (the switch takes {self.unit})"
+        if not self.min <= told <= self.max:
+            word, limit = ("max", self.max) if told > self.max else ("min", self.min)
+            in_ours = "" if quantum == 1 else f" = {float(limit * quantum):g}"
+            return f"{value} {'>' if word == 'max' else '<'} {word} {limit} {self.unit}{in_ours}"
+        if told % self.step:
             return f"{value} is no multiple of {self.step} {self.unit}"
         return None
 
@@ -110,7 +208,7 @@ class Choice:
     reason: str
     """Why it has these."""
 
-    def refusal(self, value: str) -> str | None:
+    def refusal(self, value: str, _options: Mapping[str, Any] | None = None) -> str | None:
         """Return why ``value`` is not attainable, or None if it is."""
         return None if value in self.values else f"{value!r} is not one of {', '.join(self.values)}"
 
@@ -162,11 +260,54 @@ class Feature:
     choices: dict[str, Choice] = field(default_factory=dict)
     each: dict[str, str] = field(default_factory=dict)
     """Values that are mappings prefix -> text, one entry a route -> the regular expression that the text matches."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Values that say which one is meant, such as an interface -> the regular expression that they match.  They stand
+    in braces in read-backs, as options do, and are not read back."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """Values that other platforms take and this one cannot -> why; asking for one is not attainable."""
     implied: list[str] = field(default_factory=list)
     """Values that follow from the others on this platform; they are neither told nor read back."""
     always: dict[str, Any] = field(default_factory=dict)
     """Values the template sets beside the requested ones; text may name options, and ``{prefix}`` below such a path."""
     read_back: ReadBack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """What one command or one path shows of the switch."""
+
+    command: str | None = None
+    """CLI."""
+    lines: list[str] = field(default_factory=list)
+    """Regular expressions, matched with each line of what the command shows; a named group is a fact.  Beside a group
+    ``key`` it is a fact of the interface that the key names."""
+    path: str | None = None
+    """gNMI, instead of a command.  With the placeholder ``{interface}`` it is read for every interface."""
+    leaves: dict[str, str] = field(default_factory=dict)
+    """Fact -> leaf below the path."""
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Fact -> {what the switch shows, in lower case: our word}."""
+    scale: dict[str, int] = field(default_factory=dict)
+    """Fact -> what the number that the switch shows is multiplied with, such as 1000000 for Mb/s."""
+    rename: dict[str, str] = field(default_factory=dict)
+    """Regular expression -> what stands in its place in an interface's name, where a show abbreviates it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFacts:
+    """What a switch says of itself.
+
+    Of the switch: ``model``, ``asic``, ``software``, ``buffer_bytes``, ``clock``, and ``timezone`` where the clock does
+    not name it.  Of an interface: ``oper`` and ``admin`` (up or down), ``speed_bps`` (a number, or one with a letter as
+    in 400G), ``mtu``, ``address``, ``neighbour`` and ``neighbour_port`` (LLDP).  A line that tells of an interface and
+    names none is about the one that was named last.
+    """
+
+    source: Source
+    vendor: str
+    mtu_overhead_bytes: int = 0
+    """What the switch counts into ``mtu`` beside the IP packet, such as 14 where it is that of the Ethernet frame."""
+    shows: list[Show]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +322,10 @@ class TelemetryPath:
     """``sample`` or ``on_change``."""
     leaves: dict[str, str]
     """Device leaf -> our field; a counter or a depth, read as an integer."""
+    origin: str = ""
+    """Of the path; empty for the switch's own default."""
+    target: str = ""
+    """Of the prefix, which some switches take for a database."""
     tag_leaves: dict[str, str] = field(default_factory=dict)
     """Device leaf -> our tag, for records that name their port and queue in leaves and not in keys."""
     true_when: dict[str, str] = field(default_factory=dict)
@@ -199,6 +344,9 @@ class Platform:
     options: dict[str, str]
     """Keys of a host's ``switch:`` mapping -> what they mean."""
     features: dict[str, Feature]
+    lossless_priorities: int | None = None
+    """How many priorities can be lossless at the same time; None where no limit is known."""
+    facts: DeviceFacts | None = None
     telemetry: list[TelemetryPath]
 
     def feature(self, name: str) -> Feature:
@@ -210,97 +358,3 @@ class Platform:
         if name not in self.features:
             raise SpecError(f"feature {name!r}: {self.title} has {', '.join(sorted(self.features))}")
         return self.features[name]
-
-
-def platform_names(folder: Path = TEMPLATES) -> list[str]:
-    """Return the names of the platforms there are."""
-    return sorted(path.parent.name for path in folder.glob("*/platform.yml"))
-
-
-@cache
-def load_platform(name: str, folder: Path = TEMPLATES) -> Platform:
-    """Return a platform as its ``platform.yml`` describes it; a process reads the file once.
-
-    Raises:
-        SpecError: No such platform (the message lists what there is), or the file has an unknown or missing key.
-    """
-    names = platform_names(folder)
-    if name not in names:
-        raise SpecError(f"platform {name!r}: there is no templates/{name}/platform.yml; known: {', '.join(names)}")
-    path = folder / name / "platform.yml"
-    parts = _mapping(load_yaml(path), str(path))
-    platform = _platform({"name": name, **parts}, f"{path}: ")
-    for feature in platform.features.values():
-        if feature.template is not None and not (path.parent / feature.template).is_file():
-            raise SpecError(f"{path}: template: there is no {feature.template} beside this file")
-    return platform
-
-
-def _platform(parts: dict[str, object], where: str) -> Platform:
-    for key, kind in (("cli", Cli), ("gnmi", Gnmi)):
-        if key in parts:
-            parts[key] = _facts(kind, parts[key], where + key)
-    features = _mapping(parts.get("features"), where + "features")
-    parts["features"] = {name: _feature(values, f"{where}features.{name}") for name, values in features.items()}
-    telemetry = parts.get("telemetry")
-    if not isinstance(telemetry, list):
-        raise SpecError(f"{where}telemetry: expected a list, found {type(telemetry).__name__}")
-    parts["telemetry"] = [_telemetry(values, f"{where}telemetry[{number}]") for number, values in enumerate(telemetry)]
-    parts["transport"] = _word(Transport, parts.get("transport"), where + "transport")
-    platform = build(Platform, parts, where.removesuffix(": "))
-    if platform.transport is Transport.NETMIKO and platform.cli is None:
-        raise SpecError(f"{where}cli: missing; transport netmiko needs it")
-    if platform.transport is Transport.GNMI and not platform.gnmi.snapshot:
-        raise SpecError(f"{where}gnmi.snapshot: missing; transport gnmi needs to know what to bring back")
-    return platform
-
-
-def _feature(values: object, where: str) -> Feature:
-    parts = _mapping(values, where)
-    for key, kind in (("ranges", Range), ("choices", Choice)):
-        limits = _mapping(parts.get(key, {}), f"{where}.{key}")
-        parts[key] = {name: build(kind, limit, f"{where}.{key}.{name}") for name, limit in limits.items()}
-    parts["read_back"] = _read_back(parts.get("read_back"), f"{where}.read_back")
-    return _facts(Feature, parts, where)
-
-
-def _read_back(values: object, where: str) -> ReadBack:
-    parts = _mapping(values, where)
-    blocks = parts.get("blocks", [])
-    if not isinstance(blocks, list):
-        raise SpecError(f"{where}.blocks: expected a list, found {type(blocks).__name__}")
-    read = [build(Block, block, f"{where}.blocks[{number}]") for number, block in enumerate(blocks)]
-    for line in (line for block in read for line in block.lines):
-        try:
-            re.compile(line)
-        except re.error as error:
-            raise SpecError(f"{where}.blocks: {line!r} is not a regular expression: {error}") from error
-    return build(ReadBack, {**parts, "blocks": read}, where)
-
-
-def _telemetry(values: object, where: str) -> TelemetryPath:
-    entry = _facts(TelemetryPath, values, where)
-    if entry.mode not in ("sample", "on_change"):
-        raise SpecError(f"{where}.mode: {entry.mode!r} is neither sample nor on_change")
-    return entry
-
-
-def _facts(kind: type[T], values: object, where: str) -> T:
-    """Build a group of facts, whose ``source`` must be one of the words of `Source`."""
-    parts = _mapping(values, where)
-    if "source" in parts:
-        parts["source"] = _word(Source, parts["source"], f"{where}.source")
-    return build(kind, parts, where)
-
-
-def _mapping(values: object, where: str) -> dict[str, object]:
-    if not isinstance(values, Mapping):
-        raise SpecError(f"{where}: expected keys and values, found {type(values).__name__}")
-    return dict(values)
-
-
-def _word(kind: type[W], value: object, where: str) -> W:
-    try:
-        return kind(str(value))
-    except ValueError as error:
-        raise SpecError(f"{where}: {value!r} is not one of {', '.join(kind)}") from error

@@ -1,31 +1,32 @@
 """The one door to netmiko: switches that are configured on a command line over SSH."""
 
+import base64
 import itertools
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
-import paramiko
 from netmiko import ConnectHandler
-from netmiko.exceptions import (
-    NetmikoAuthenticationException,
-    NetmikoBaseException,
-    NetmikoTimeoutException,
-    ReadTimeout,
-)
 
 from aibench_lib.errors import LabError
-from aibench_lib.platforms import Cli, Platform
+from aibench_lib.platforms import Cli, Platform, Shape, TextRestore
+from aibench_lib.switch.broken import SessionBrokenError, translated
+from aibench_lib.switch.differing import lines_between
+from aibench_lib.switch.flattened import flattened
 from aibench_lib.switch.indented import lines_within, values_in
 from aibench_lib.switch.setting import Setting
 from aibench_lib.switch.target import Target
 
 CONNECT_SECONDS = 10
-READ_SECONDS = 60
-"""A large running configuration takes tens of seconds on a busy switch."""
+READ_SECONDS = 120
+"""A rollback of a large configuration takes a minute on a busy switch."""
+BACKOFF_SECONDS = (1, 3)
+"""Before what is only read is asked for again, on a new session."""
+_CHUNK_BYTES = 1536
+"""Of a file that is written with ``echo``: a terminal's line holds 4096 characters."""
 
 # What a library has to say reaches the user as one translated line, not as its log on the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -45,7 +46,13 @@ class CliSwitch:
         self._target = target
         self._cli: Cli = platform.cli
         self._place = f"{target.address}:{target.port or self._cli.port}"
-        with self._translated("login"):
+        self._seen: str | None = None
+        """The running configuration as it was last read; nothing was written since."""
+        self._connect()
+
+    def _connect(self) -> None:
+        target = self._target
+        with translated(target, self._place, "login", CONNECT_SECONDS):
             self._connection = ConnectHandler(
                 device_type=self._cli.device_type,
                 host=target.address,
@@ -61,7 +68,39 @@ class CliSwitch:
                 banner_timeout=CONNECT_SECONDS,
             )
         if self._cli.privileged:
-            self._enable()
+            try:
+                with translated(target, self._place, "enable", READ_SECONDS):
+                    self._connection.enable()
+            except LabError:
+                self.close()
+                raise
+        self._prompt = rf"{re.escape(self._connection.base_prompt)}[^\n]*[>#$]\s*$"
+
+    def close(self) -> None:
+        """Log out."""
+        with suppress(OSError, EOFError):  # of a session that broke
+            self._connection.disconnect()
+
+    def show(self, command: str) -> str:
+        """Return what a command shows, without the command and the prompt.
+
+        It is asked again, on a new session, if the session breaks: showing changes nothing.
+
+        Raises:
+            LabError: The switch refused, or gave no answer again and again.
+        """
+        for seconds in BACKOFF_SECONDS:
+            try:
+                return self._shown(command)
+            except SessionBrokenError:
+                time.sleep(seconds)
+                self.close()
+                with suppress(LabError):  # the next try says what is wrong
+                    self._connect()
+        return self._shown(command)
+
+    def _shown(self, command: str) -> str:
+        return self._send(command, f"check what {self._target.username!r} may do")
 
     def read_config(self) -> str:
         """Return the running configuration, if it is one that can be written back."""
@@ -74,115 +113,182 @@ class CliSwitch:
                 )
         return config
 
-    def _enable(self) -> None:
-        try:
-            with self._translated("enable"):
-                self._connection.enable()
-        except LabError:
-            self.close()
-            raise
-
     def _running_config(self) -> str:
-        with self._translated(self._cli.running_config):
-            output = str(self._connection.send_command(self._cli.running_config, read_timeout=READ_SECONDS))
-        self._check(self._cli.running_config, output, f"check what {self._target.username!r} may do")
-        return "\n".join(line.rstrip() for line in output.splitlines()) + "\n"
+        if self._seen is None:
+            output = self.show(self._cli.running_config)
+            self._seen = "\n".join(line.rstrip() for line in output.splitlines()) + "\n"
+        return self._seen
 
     def comparable(self, config: str) -> list[str]:
         """Return the lines that are configuration."""
-        return [
-            line
-            for line in config.splitlines()
-            if not any(re.search(pattern, line) for pattern in self._cli.not_config)
-        ]
+        lines = self._flattened(config) if self._cli.shape is Shape.JSON else config.splitlines()
+        return [line for line in lines if not any(re.search(pattern, line) for pattern in self._cli.not_config)]
+
+    def _flattened(self, config: str) -> list[str]:
+        try:
+            return flattened(config)
+        except ValueError as error:
+            raise LabError(
+                self._target.host, f"answered {self._cli.running_config!r} with what is not JSON: {error}"
+            ) from error
 
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the running configuration shows them."""
-        config = self._running_config()
+        lines = self.comparable(self._running_config())
+        config = "\n".join(lines)
         found: dict[str, Any] = dict(setting.facts.read_back.fixed)
         for block in setting.facts.read_back.blocks:
-            within = [self._named(line) for line in block.within]
-            found |= values_in(lines_within(config, within), [self._named(line, re.escape) for line in block.lines])
+            if self._cli.shape is Shape.INDENTED:
+                lines = lines_within(config, [_named(line, setting) for line in block.within])
+            found |= values_in(lines, [_named(line, setting, re.escape) for line in block.lines])
         for name in setting.facts.each:
             found[name] = {prefix: found.get(name, {}).get(prefix) for prefix in setting.prefixes}
         return {name: setting.understood(name, found.get(name)) for name in setting.requested}
 
-    def _named(self, line: str, quoted: Callable[[str], str] = str) -> str:
-        """Return a line or a pattern with the target's options in it; braces of a pattern are no options."""
-        for name, value in self._target.options.items():
-            line = line.replace(f"{{{name}}}", quoted(str(value)))
-        return line
+    @property
+    def has_dead_man(self) -> bool:
+        """Whether the switch can take a change back by itself."""
+        return self._cli.dead_man is not None
 
-    def apply(self, rendered: str) -> None:
-        """Write the lines into a candidate configuration and commit it."""
-        self._commit(rendered.splitlines())
-
-    def restore(self, config: str) -> None:
-        """Write a whole configuration into an emptied candidate and commit it."""
-        self._commit([self._cli.clear, *self.comparable(config)])
-
-    def close(self) -> None:
-        """Log out."""
-        self._connection.disconnect()
-
-    def _commit(self, lines: Sequence[str]) -> None:
-        session = f"aibench-{uuid4().hex[:8]}"
+    def apply(self, rendered: str, change: str, seconds: int | None = None, checkpoint: str | None = None) -> None:
+        """Make the rendered lines take effect; see `Switch`."""
+        armed = self._cli.dead_man if seconds else None
+        names = _names(change, seconds, checkpoint)
         try:
-            for line in (self._cli.begin, *lines, self._cli.commit):
-                self._configure(line.replace("{session}", session))
+            if armed:
+                self._do(armed.arm, names)
+            self._edit(rendered, names, armed.commit if armed else ())
         except LabError:
-            with suppress(LabError):  # the first refusal is the one to report; an aborted candidate changes nothing
-                self._configure(self._cli.abort)
+            if armed:
+                self._try(armed.cancel, names)
             raise
 
-    def _configure(self, line: str) -> None:
-        with self._translated(line):
+    def confirm(self, change: str) -> None:
+        """Keep a change."""
+        if self._cli.dead_man:
+            self._do(self._cli.dead_man.confirm, _names(change))
+
+    def cancel(self, change: str, checkpoint: str | None = None) -> None:
+        """Take an unconfirmed change back, and leave nothing of it."""
+        if self._cli.dead_man:
+            self._try(self._cli.dead_man.cancel, _names(change, None, checkpoint))
+
+    def checkpoints(self) -> list[str] | None:
+        """Return the names of the saved configurations."""
+        if self._cli.checkpoint is None:
+            return None
+        lines = self.show(self._cli.checkpoint.show).splitlines()
+        found = [re.search(self._cli.checkpoint.name, line) for line in lines]
+        return [match["name"] for match in found if match]
+
+    def save_checkpoint(self, name: str) -> None:
+        """Make the switch save its configuration."""
+        if self._cli.checkpoint:
+            self._do(self._cli.checkpoint.create, {"checkpoint": name}, "remove a checkpoint that nobody needs")
+
+    def roll_back(self, name: str) -> None:
+        """Make a saved configuration the running one."""
+        if self._cli.checkpoint:
+            self._do(self._cli.checkpoint.restore, {"checkpoint": name}, "the text of the snapshot is tried next")
+
+    def remove_checkpoint(self, name: str) -> None:
+        """Make the switch forget a saved configuration."""
+        if self._cli.checkpoint:
+            self._do(self._cli.checkpoint.remove, {"checkpoint": name}, "remove it by hand")
+
+    def restore(self, config: str) -> None:
+        """Bring back a whole configuration from its text."""
+        how = self._cli.from_text
+        if how.by is TextRestore.FILE:
+            self._put(config, how.file)
+            self._do(how.load, {"file": how.file})
+            return
+        wanted = self.comparable(config)
+        if how.by is TextRestore.REPLACE:
+            lines = [*how.clear, *wanted]
+        else:
+            self._seen = None
+            lines = lines_between(self.comparable(self._running_config()), wanted, self._cli.shape, how.negate)
+        self._edit("\n".join(lines), _names("aibench-restore"), ())
+
+    def clear_counters(self) -> None:
+        """Set the counters to zero, where the switch can."""
+        self._do(self._cli.clear_counters, {})
+
+    def _edit(self, text: str, names: Mapping[str, str], commit: Sequence[str]) -> None:
+        edit = self._cli.edit
+        try:
+            self._do(edit.begin, names)
+            if edit.file:
+                self._put(text, _filled(edit.file, names))
+            else:
+                self._do(text.splitlines(), {})
+            self._do(commit or edit.commit, names)
+            self._do(edit.end, names)
+        except LabError:
+            self._try([*edit.abort, *edit.end], names)
+            raise
+
+    def _put(self, text: str, file: str) -> None:
+        """Write a file on a switch whose command line is a Unix shell."""
+        content = text.encode()
+        for start in range(0, max(len(content), 1), _CHUNK_BYTES):
+            encoded = base64.b64encode(content[start : start + _CHUNK_BYTES]).decode()
+            self._send(f"echo {encoded} | base64 -d {'>>' if start else '>'} {file}", "check its disk")
+
+    def _do(self, commands: Sequence[str], names: Mapping[str, str], advice: str = "") -> None:
+        self._seen = None
+        unchanged = "nothing was committed; " if self._cli.edit.atomic else ""
+        advice = advice or f"{unchanged}compare templates/{self._target.platform} with its software"
+        for command in commands:
+            self._send(_filled(command, names), advice)
+
+    def _try(self, commands: Sequence[str], names: Mapping[str, str]) -> None:
+        """Clean up; a command that is refused has nothing to clean up, and what went wrong before is to be reported."""
+        for command in commands:
+            with suppress(LabError):
+                self._do([command], names)
+
+    def _send(self, command: str, advice: str) -> str:
+        with translated(self._target, self._place, command, READ_SECONDS):
             output = str(
-                self._connection.send_config_set(
-                    [line], enter_config_mode=False, exit_config_mode=False, read_timeout=READ_SECONDS
+                self._connection.send_command(
+                    command,
+                    expect_string=self._prompt,
+                    read_timeout=READ_SECONDS,
+                    strip_prompt=True,
+                    strip_command=True,
+                    cmd_verify=len(command) < self._echo_limit,
                 )
             )
-        self._check(line, output, f"nothing was committed; compare templates/{self._target.platform} with its software")
-
-    def _check(self, command: str, output: str, advice: str) -> None:
         refusal = re.search(self._cli.error_pattern, output, flags=re.MULTILINE)
         if refusal:
             raise LabError(self._target.host, f"refused {command.strip()!r}: {refusal.group().strip()}; {advice}")
+        return output
 
-    @contextmanager
-    def _translated(self, command: str) -> Iterator[None]:
-        """Turn what netmiko and paramiko raise into one line that names the host and the command."""
-        host = self._target.host
-        try:
-            yield
-        except NetmikoAuthenticationException as error:
-            raise LabError(
-                host,
-                f"wrong user name or password for {self._target.username!r} at {self._place} over SSH; "
-                "check ansible_user and ansible_password",
-            ) from error
-        except NetmikoTimeoutException as error:
-            raise LabError(host, self._why_no_login(error)) from error
-        except ReadTimeout as error:
-            raise LabError(
-                host, f"no answer to {command.strip()!r} within {READ_SECONDS} s at {self._place}"
-            ) from error
-        except (NetmikoBaseException, paramiko.SSHException, OSError, EOFError, ValueError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise LabError(host, f"the SSH session at {self._place} broke at {command.strip()!r}: {reason}") from error
+    _echo_limit = 400
+    """A longer command is wrapped by the terminal, so that its echo cannot be recognised [characters]."""
 
-    def _why_no_login(self, error: NetmikoTimeoutException) -> str:
-        cause = error.__context__
-        known_hosts = self._target.known_hosts or "~/.ssh/known_hosts"
-        if isinstance(cause, paramiko.BadHostKeyException):
-            return (
-                f"the SSH host key of {self._place} is not the one in {known_hosts}; if the switch was replaced, "
-                "remove its line there and add the new key, otherwise someone is in between"
-            )
-        if "not found in known_hosts" in str(cause):
-            return f"the SSH host key of {self._place} is not in {known_hosts}; add it (ssh-keyscan) and compare it"
-        reason = (isinstance(cause, OSError) and cause.strerror) or " ".join(str(cause or error).split())
-        return (
-            f"unreachable at {self._place} over SSH: {reason}; check ansible_host, ansible_port "
-            "and the management network"
-        )
+
+def _names(change: str, seconds: int | None = None, checkpoint: str | None = None) -> dict[str, str]:
+    """Return what stands in braces in the commands of a change."""
+    time_left = seconds or 0
+    return {
+        "change": change,
+        "checkpoint": checkpoint or "",
+        "seconds": str(time_left),
+        "minutes": str(-(-time_left // 60)),
+        "clock": f"{time_left // 3600:02}:{time_left // 60 % 60:02}:{time_left % 60:02}",
+    }
+
+
+def _filled(command: str, names: Mapping[str, str]) -> str:
+    """Return a command with names in place of braces; other braces are the switch's own."""
+    for name, value in names.items():
+        command = command.replace(f"{{{name}}}", value)
+    return command
+
+
+def _named(line: str, setting: Setting, quoted: Callable[[str], str] = str) -> str:
+    """Return a line or a pattern with the setting's options in it; braces of a pattern are no options."""
+    return _filled(line, {name: quoted(str(value)) for name, value in setting.options.items()})

@@ -7,6 +7,7 @@ that is not there, and prints.
 import json
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.platforms import Platform
+from aibench_lib.switch.broken import SessionBrokenError
 from aibench_lib.switch.setting import INTERFACE, PREFIX, Setting
 from aibench_lib.switch.target import Target
 
 CONNECT_SECONDS = 10
 CALL_SECONDS = 30
+BACKOFF_SECONDS = (1, 3)
+"""Before what is only read is asked for again."""
 
 
 class GnmiSwitch:
@@ -56,7 +60,7 @@ class GnmiSwitch:
 
     def read_config(self) -> str:
         """Return the subtrees that the platform's templates touch, as JSON."""
-        return json.dumps({path: self._get(path) for path in self._facts.snapshot}, indent=2) + "\n"
+        return json.dumps({path: self.get(path) for path in self._facts.snapshot}, indent=2) + "\n"
 
     def comparable(self, config: str) -> list[str]:
         """Return the configuration as lines, lists and keys in a fixed order."""
@@ -69,12 +73,12 @@ class GnmiSwitch:
             asked = {name: leaf for name, leaf in leaves.items() if name in setting.requested}
             if not asked:
                 continue
-            if INTERFACE in place:
+            if INTERFACE in place and "interface" not in setting.named:
                 found |= self._of_each(place, asked, "interface", self._target.options["interfaces"])
             elif PREFIX in place:
                 found |= self._of_each(place, asked, "prefix", setting.prefixes)
             else:
-                tree = self._get(place.format(**self._target.options))
+                tree = self.get(place.format(**setting.options))
                 found |= {name: setting.understood(name, _leaf(tree, leaf)) for name, leaf in asked.items()}
         return found
 
@@ -82,13 +86,38 @@ class GnmiSwitch:
         self, place: str, leaves: Mapping[str, str], placeholder: str, keys: Iterable[str]
     ) -> dict[str, dict[str, Any]]:
         """Return the leaves below a place with a placeholder, each a mapping key -> value."""
-        trees = {key: self._get(place.format(**self._target.options, **{placeholder: key})) for key in keys}
+        trees = {key: self.get(place.format(**self._target.options, **{placeholder: key})) for key in keys}
         return {name: {key: _leaf(tree, leaf) for key, tree in trees.items()} for name, leaf in leaves.items()}
 
-    def apply(self, rendered: str) -> None:
+    @property
+    def has_dead_man(self) -> bool:
+        """A Set takes effect or does not; no switch here takes one back by itself."""
+        return False
+
+    def apply(self, rendered: str, change: str, seconds: int | None = None, checkpoint: str | None = None) -> None:
         """Send the rendered updates in one Set."""
+        del change, seconds, checkpoint  # what a command line needs to take a change back
         changes = yaml.safe_load(rendered)
         self._set(update=[self._update(change["path"], change["value"]) for change in changes])
+
+    def confirm(self, change: str) -> None:
+        """Keep a change, which nothing would take back."""
+
+    def cancel(self, change: str, checkpoint: str | None = None) -> None:
+        """Take back what was never confirmed: there is nothing."""
+
+    def checkpoints(self) -> list[str] | None:
+        """Return None: nothing is saved over gNMI."""
+        return None
+
+    def save_checkpoint(self, name: str) -> None:
+        """Save nothing: see `checkpoints`."""
+
+    def roll_back(self, name: str) -> None:
+        """Roll nothing back: see `checkpoints`."""
+
+    def remove_checkpoint(self, name: str) -> None:
+        """Remove nothing: see `checkpoints`."""
 
     def restore(self, config: str) -> None:
         """Replace the subtrees with what they held, in one Set."""
@@ -128,18 +157,34 @@ class GnmiSwitch:
                 "switch.gnmi_port and the management network",
             ) from error
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
+    def get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
         """Return the configuration at ``path``, or None if there is none."""
+        return self._tree(path, gnmi_pb2.GetRequest.CONFIG)
+
+    def state(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
+        """Return what the switch says of itself at ``path``, or None if it says nothing."""
+        return self._tree(path, gnmi_pb2.GetRequest.ALL)
+
+    def _tree(self, path: str, kind: int) -> Any:  # noqa: ANN401 - whatever JSON the path holds
         request = gnmi_pb2.GetRequest(
             path=[gnmi_path_generator(path)],
-            type=gnmi_pb2.GetRequest.CONFIG,
+            type=kind,
             encoding=gnmi_pb2.Encoding.Value(self._facts.encoding.upper()),
         )
-        answer = self._call(self._stub.Get, request, f"Get {path}", absent=grpc.StatusCode.NOT_FOUND)
+        answer = self._read(request, f"Get {path}")
         updates = [update for part in answer.notification for update in part.update] if answer else []
         if len(updates) > 1:
             raise LabError(self._target.host, f"answered Get {path} with {len(updates)} values instead of one tree")
         return _value(updates[0].val) if updates else None
+
+    def _read(self, request: object, what: str) -> Any:  # noqa: ANN401 - a message without types
+        """Ask, and ask again if the session broke: reading changes nothing."""
+        for seconds in BACKOFF_SECONDS:
+            try:
+                return self._call(self._stub.Get, request, what, absent=grpc.StatusCode.NOT_FOUND)
+            except SessionBrokenError:
+                time.sleep(seconds)
+        return self._call(self._stub.Get, request, what, absent=grpc.StatusCode.NOT_FOUND)
 
     def _update(self, path: str, value: object) -> Any:  # noqa: ANN401 - a message without types
         typed = gnmi_pb2.TypedValue(**{f"{self._facts.encoding}_val": json.dumps(value).encode()})
@@ -165,7 +210,9 @@ class GnmiSwitch:
         except grpc.RpcError as error:
             if error.code() is absent:
                 return None
-            raise LabError(self._target.host, self._why(what, error.code(), error.details())) from error
+            broken = error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+            kind = SessionBrokenError if broken else LabError
+            raise kind(self._target.host, self._why(what, error.code(), error.details())) from error
 
     def _why(self, what: str, code: grpc.StatusCode, details: str) -> str:
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):

@@ -23,8 +23,37 @@ class Switch(Protocol):
     def read_back(self, setting: Setting) -> Mapping[str, Any]:
         """Return the values of a feature as the switch has them now; None for what it does not have."""
 
-    def apply(self, rendered: str) -> None:
-        """Make a rendered change take effect as a whole, or not at all."""
+    @property
+    def has_dead_man(self) -> bool:
+        """Whether the switch can take a change back by itself."""
+
+    def apply(self, rendered: str, change: str, seconds: int | None = None, checkpoint: str | None = None) -> None:
+        """Make a rendered change take effect as a whole.
+
+        Args:
+            rendered: What its template made of a feature's values.
+            change: A name that no other change has.
+            seconds: After which the switch takes the change back unless it is confirmed, where it can [s].
+            checkpoint: The name of the saved configuration to which it then goes back, where the switch asks.
+        """
+
+    def confirm(self, change: str) -> None:
+        """Keep a change that the switch would take back."""
+
+    def cancel(self, change: str, checkpoint: str | None = None) -> None:
+        """Take back at once a change that was never confirmed; one that is already gone is no error."""
+
+    def checkpoints(self) -> list[str] | None:
+        """Return the names of the configurations that the switch has saved; None if it saves none."""
+
+    def save_checkpoint(self, name: str) -> None:
+        """Make the switch save its configuration under a name."""
+
+    def roll_back(self, name: str) -> None:
+        """Make a saved configuration the running one."""
+
+    def remove_checkpoint(self, name: str) -> None:
+        """Make the switch forget a saved configuration."""
 
     def restore(self, config: str) -> None:
         """Replace the configuration with one that `read_config` returned, as a whole or not at all."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,8 @@ class Setting:
     feature: str
     requested: Mapping[str, Any]
     """The platform's values, such as ``kmin_bytes``; what the template always sets is in it too."""
+    named: Mapping[str, Any] = field(default_factory=dict)
+    """Which one is meant, such as an interface; not read back."""
 
     @property
     def facts(self) -> Feature:
@@ -39,7 +41,24 @@ class Setting:
         """The routes that are asked for, by their prefix; empty where the feature has none."""
         return next((list(self.requested[name]) for name in self.facts.each), [])
 
-    def understood(self, name: str, shown: object) -> Any:  # noqa: ANN401 - a value of any kind
+    @property
+    def options(self) -> dict[str, Any]:
+        """What stands in braces in a read-back: the target's options and what the values name."""
+        return {**self.target.options, **self.named}
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        """What the switch should show: where it takes whole per cents, the nearest of them."""
+        return {name: self._nearest(name, value) for name, value in self.requested.items()}
+
+    def _nearest(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a value of any kind
+        limits = self.facts.ranges.get(name)
+        if limits is None or not limits.percent_of or not isinstance(value, int):
+            return value
+        told = limits.told(value, self.target.options)
+        return value if told is None else round(told * limits.quantum(self.target.options))
+
+    def understood(self, name: str, shown: Any) -> Any:  # noqa: ANN401 - a value of any kind
         """Return a value in our words and units; None if the switch shows none, or one that we have no word for.
 
         Args:
@@ -49,8 +68,13 @@ class Setting:
         words = self.facts.read_back.words.get(name)
         if words is not None:
             return words.get("absent" if shown is None else str(shown).lower())
+        if shown is None:
+            return None
         scale = self.facts.read_back.scale.get(name)
-        return shown if shown is None or scale is None else round(Decimal(str(shown)) * scale)
+        if scale is not None:
+            return round(Decimal(str(shown)) * scale)
+        limits = self.facts.ranges.get(name)
+        return round(int(shown) * limits.quantum(self.target.options)) if limits and isinstance(shown, int) else shown
 
     def rendered(self, values: Mapping[str, Any]) -> str:
         """Return the template filled with ``values`` and the target's options.
@@ -69,9 +93,14 @@ class Setting:
             autoescape=False,
         )
         try:
-            return environment.get_template(self.facts.template).render({**self.target.options, **values})
+            told = {name: self._told(name, value) for name, value in values.items()}
+            return environment.get_template(self.facts.template).render({**self.options, **told})
         except jinja2.TemplateError as error:
             raise SpecError(f"templates/{self.platform.name}/{self.facts.template}: {error}") from error
+
+    def _told(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a value of any kind
+        limits = self.facts.ranges.get(name)
+        return value if limits is None or value is None else limits.told(value, self.target.options)
 
 
 def parse_setting(target: Target, feature: str, values: Mapping[str, Any]) -> Setting:
@@ -90,22 +119,26 @@ def parse_setting(target: Target, feature: str, values: Mapping[str, Any]) -> Se
     _check_names(feature, asked, platform)
     for name, value in asked.items():
         _check_kind(f"{feature}.{name}", value, facts, name)
-    _check_attainable(asked, facts, f"{platform.name} ({target.host}")
-    always = _always(facts, target, asked)
-    return Setting(target=target, platform=platform, feature=feature, requested={**asked, **always})
+    _check_attainable(asked, facts, target, f"{platform.name} ({target.host}")
+    named = {name: asked.pop(name) for name in facts.names}
+    always = _always(facts, target, asked, named)
+    return Setting(target=target, platform=platform, feature=feature, requested={**asked, **always}, named=named)
 
 
 def _check_names(feature: str, asked: Mapping[str, Any], platform: Platform) -> None:
     facts = platform.feature(feature)
-    known = [*facts.choices, *facts.ranges, *facts.each]
+    known = [*facts.names, *facts.choices, *facts.ranges, *facts.each]
     for name in asked:
-        if name not in known:
+        if name not in (*known, *facts.lacking):
             raise SpecError(f"{feature}.{name}: unknown value; {platform.name} takes {', '.join(known)}")
-    if not asked:
-        raise SpecError(f"{feature}.{known[0]}: missing; give {', '.join(known)}")
+    for name in facts.names if asked else known[:1]:
+        if name not in asked:
+            raise SpecError(f"{feature}.{name}: missing; give {', '.join(known)}")
 
 
 def _check_kind(where: str, value: object, facts: Feature, name: str) -> None:
+    if name in facts.names and not re.fullmatch(facts.names[name], str(value)):
+        raise SpecError(f"{where}: {value!r} does not match {facts.names[name]}")
     if name in facts.ranges:
         check_whole(where, value)
     if name in facts.choices:
@@ -118,11 +151,14 @@ def _check_kind(where: str, value: object, facts: Feature, name: str) -> None:
                 raise SpecError(f"{where}: {text!r} of {key} does not match {facts.each[name]}")
 
 
-def _check_attainable(asked: Mapping[str, Any], facts: Feature, where: str) -> None:
+def _check_attainable(asked: Mapping[str, Any], facts: Feature, target: Target, where: str) -> None:
     refused: dict[str, list[str]] = {}
     for name, value in asked.items():
+        if name in facts.lacking:
+            refused.setdefault(f"on {where}; {facts.lacking[name]})", []).append(name)
+            continue
         limits = facts.ranges.get(name) or facts.choices.get(name)
-        refusal = limits.refusal(value) if limits else None
+        refusal = limits.refusal(value, target.options) if limits else None
         if limits and refusal:
             refused.setdefault(f"{refusal} on {where}; {limits.reason})", []).append(name)
     if refused:
@@ -130,19 +166,19 @@ def _check_attainable(asked: Mapping[str, Any], facts: Feature, where: str) -> N
         raise NotAttainable(f"not attainable: {reasons}")
 
 
-def _always(facts: Feature, target: Target, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _always(facts: Feature, target: Target, asked: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template sets beside the requested values, with the target's options filled in."""
     places = {name: path for path, leaves in facts.read_back.paths.items() for name in leaves}
     prefixes = [prefix for name in facts.each for prefix in asked[name]]
     always: dict[str, Any] = {}
     for name, value in facts.always.items():
         place = places.get(name, "")
-        if INTERFACE in place:
+        if INTERFACE in place and "interface" not in named:
             always[name] = {interface: _filled(value, target.options) for interface in target.options["interfaces"]}
         elif PREFIX in place:
             always[name] = {prefix: _filled(value, {**target.options, "prefix": prefix}) for prefix in prefixes}
         else:
-            always[name] = _filled(value, target.options)
+            always[name] = _filled(value, {**target.options, **named})
     return always
 
 

@@ -8,6 +8,7 @@ from aibench_lib.errors import SpecError
 
 _ECN = ("kmin_bytes", "kmax_bytes", "probability_percent")
 _TIMERS = ("detection_ms", "recovery_ms")
+_PFC_SIZES = ("pfc_threshold_bytes", "alpha", "xon_offset_bytes", "headroom_bytes")
 
 
 def asked_values(feature: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,13 +63,48 @@ def watchdog_values(values: Mapping[str, Any]) -> dict[str, Any]:
     asked = dict(values)
     if "watchdog" not in asked:
         raise SpecError(f"pfc_watchdog.watchdog: missing; give on (with {' and '.join(_TIMERS)}) or off")
-    if isinstance(asked["watchdog"], bool):
-        asked["watchdog"] = "on" if asked["watchdog"] else "off"  # as YAML reads these two words
+    asked["watchdog"] = _on_or_off(asked["watchdog"])
     for name in _TIMERS:
         if asked["watchdog"] == "on" and name not in asked:
             raise SpecError(f"pfc_watchdog.{name}: missing; a watchdog that is on needs {' and '.join(_TIMERS)}")
         if asked["watchdog"] == "off" and name in asked:
             raise SpecError(f"pfc_watchdog.{name}: a watchdog that is off has no timers")
+    return asked
+
+
+def pfc_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the PFC threshold, of which at least one is needed.
+
+    Raises:
+        SpecError: There is none.
+    """
+    if not set(values) & set(_PFC_SIZES):
+        raise SpecError(f"pfc.pfc_threshold_bytes: missing; give one or more of {', '.join(_PFC_SIZES)}")
+    return dict(values)
+
+
+def pfc_priority_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whether a priority is lossless, in words.
+
+    Raises:
+        SpecError: The word is missing.
+    """
+    if "pfc" not in values:
+        raise SpecError("pfc_priority.pfc: missing; give on or off")
+    return {**values, "pfc": _on_or_off(values["pfc"])}
+
+
+def scheduling_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a queue is served: its weight belongs to one that is weighted.
+
+    Raises:
+        SpecError: The word or the weight is missing, or a weight is given to a strict queue.
+    """
+    asked = dict(values)
+    if "scheduling" not in asked:
+        raise SpecError("scheduling.scheduling: missing; give strict, or weighted with weight_percent")
+    if (asked["scheduling"] == "weighted") != ("weight_percent" in asked):
+        raise SpecError("scheduling.weight_percent: give it with weighted, and not with strict")
     return asked
 
 
@@ -96,6 +132,11 @@ def detour_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
+def _on_or_off(value: object) -> object:
+    """Return the word for what YAML reads ``on`` and ``off`` as."""
+    return ("off", "on")[value] if isinstance(value, bool) else value
+
+
 def _address(kind: Callable[[str], object], value: object, where: str) -> str:
     try:
         return str(kind(str(value)))
@@ -105,6 +146,9 @@ def _address(kind: Callable[[str], object], value: object, where: str) -> str:
 
 _FEATURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "ecn": ecn_values,
+    "pfc": pfc_values,
+    "pfc_priority": pfc_priority_values,
+    "scheduling": scheduling_values,
     "pfc_watchdog": watchdog_values,
     "routing_detour": detour_values,
 }

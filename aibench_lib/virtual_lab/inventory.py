@@ -1,6 +1,10 @@
-"""What the virtual lab reads of an inventory: the topology, the simulator's parameters, the nodes' addresses."""
+"""What the virtual lab reads of an inventory: topology, platforms, the simulator's parameters, the nodes' addresses."""
 
 import ipaddress
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +22,13 @@ class LabSpec:
     """The fabric that is simulated."""
 
     topology: Topology
+    platforms: Mapping[str, str]
+    """Switch -> its platform, a folder of ``templates/``."""
     parameters: Parameters
 
 
 def load_lab(inventory: Path) -> LabSpec:
-    """Read ``group_vars/all/topology.yml`` and ``simulation.yml`` of an inventory.
+    """Read ``group_vars/all/topology.yml``, ``simulation.yml`` and the switches' ``switch.platform`` of an inventory.
 
     Args:
         inventory: The inventory's directory, or its hosts file.
@@ -35,10 +41,30 @@ def load_lab(inventory: Path) -> LabSpec:
     values = load_yaml(path)
     if not isinstance(values, dict) or set(values) != {"simulation"}:
         raise SpecError(f"{path}: expected the one key `simulation`")
+    topology = load_topology(directory / "group_vars" / "all" / "topology.yml")
     return LabSpec(
-        load_topology(directory / "group_vars" / "all" / "topology.yml"),
+        topology,
+        _platforms(directory, topology),
         build(Parameters, values["simulation"], f"{path}: simulation"),
     )
+
+
+def _platforms(directory: Path, topology: Topology) -> dict[str, str]:
+    """Ask Ansible, which alone knows how groups, their order and their variables become those of a host."""
+    command = [sys.executable, "-m", "ansible", "inventory", "-i", str(directory), "--list"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        raise SpecError(f"{directory}: not an inventory: {' '.join(listing.stderr.split())}")
+    variables = json.loads(listing.stdout)["_meta"]["hostvars"]
+    return {name: _platform(name, variables.get(name, {}).get("switch")) for name in topology.switches}
+
+
+def _platform(name: str, switch: object) -> str:
+    if not isinstance(switch, Mapping) or not isinstance(switch.get("platform"), str):
+        raise SpecError(
+            f"{name}: switch.platform: missing; the virtual lab needs it to know which command line to speak"
+        )
+    return str(switch["platform"])
 
 
 def addresses(topology: Topology, network: str) -> dict[str, str]:

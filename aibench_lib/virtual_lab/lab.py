@@ -15,26 +15,19 @@ from aibench_lib.errors import LabError
 from aibench_lib.simulator import warm_up
 from aibench_lib.units import GBPS, NS_PER_SECOND
 from aibench_lib.virtual_lab import agents
+from aibench_lib.virtual_lab.cli import ssh
 from aibench_lib.virtual_lab.credentials import make_credentials
-from aibench_lib.virtual_lab.eos import ssh
-from aibench_lib.virtual_lab.eos.switch import EosSwitch
-from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
 from aibench_lib.virtual_lab.gnmi.service import GnmiService, Target, serve_gnmi
 from aibench_lib.virtual_lab.gnmi.subscription import Subscription, demand
 from aibench_lib.virtual_lab.history import History
 from aibench_lib.virtual_lab.inventory import LabSpec, addresses
-from aibench_lib.virtual_lab.nos import make_switches
+from aibench_lib.virtual_lab.nos import PLATFORMS, SimulatedSwitch, make_switches
+from aibench_lib.virtual_lab.physical import wire
 from aibench_lib.virtual_lab.rendezvous import Rendezvous
-from aibench_lib.virtual_lab.srlinux.configuration import SrlinuxConfiguration
-from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
-from aibench_lib.virtual_lab.srlinux.telemetry import CONTAINERS as SRLINUX_CONTAINERS
 from aibench_lib.virtual_lab.state import StateDirectory
 from aibench_lib.virtual_lab.trial import Outcome, Trial
 from aibench_lib.virtual_lab.world import World
 from aibench_lib.virtual_lab.writes import Writes
-
-EOS_GNMI_PORT = 6030
-SRLINUX_GNMI_PORT = 57400
 
 _STOP_GRACE_SECONDS = 0.5
 _HAND_ON_SECONDS = 60.0
@@ -57,10 +50,12 @@ class Lab:
     ) -> None:
         self.addresses = addresses(spec.topology, network)
         self.writes = Writes(self._written)
-        self.switches = make_switches(spec.topology, self.writes)
+        self.switches = make_switches(spec.topology, spec.platforms, self.writes)
         # On a whole second, so that trials meet the sampling grid alike at every start: same seed, same values.
         self.world = World(spec.topology, spec.parameters, self.switches, start_ns - start_ns % NS_PER_SECOND)
+        wire(self.switches.values(), spec.topology, self.world.is_up, lambda: self.world.now_ns)
         self._topology = spec.topology
+        self._platforms = spec.platforms
         self._directory = directory
         self._rendezvous = Rendezvous(lambda: self.world.now_ns, self._simulate, patience_seconds)
         self._subscriptions: list[Subscription] = []
@@ -85,12 +80,13 @@ class Lab:
         server_pair = [(credentials.server_key, credentials.server_certificate)]
         tls = grpc.ssl_server_credentials(server_pair)
         mutual_tls = grpc.ssl_server_credentials(server_pair, credentials.ca, require_client_auth=True)
-        host_keys = {name: asyncssh.generate_private_key("ecdsa-sha2-nistp256") for name in self._of(EosSwitch)}
+        host_keys = {name: asyncssh.generate_private_key("ecdsa-sha2-nistp256") for name in self.switches}
         try:
             for name, key in host_keys.items():
-                switch = self.switches[name]
-                assert isinstance(switch, EosSwitch), "host keys are made for EOS switches"
-                acceptor = await ssh.serve_ssh(switch, self.addresses[name], key, credentials.password)
+                converse = self._conversation(name)
+                if converse is None:
+                    continue
+                acceptor = await ssh.serve_ssh(converse, self.addresses[name], key, credentials.password)
                 self._servers.callback(acceptor.close)
             for name in self.switches:
                 await self._start_gnmi(name, credentials.password, tls)
@@ -123,23 +119,20 @@ class Lab:
         """End one host's agent, as if its process had died."""
         await self._agents.pop(host).stop(None)
 
-    def _of(self, kind: type) -> list[str]:
-        return [name for name, switch in self.switches.items() if isinstance(switch, kind)]
+    def _conversation(self, name: str) -> Callable[[], ssh.Conversation] | None:
+        converse = PLATFORMS[self._platforms[name]].converse
+        return functools.partial(converse, self.switches[name]) if converse else None
 
     async def _start_gnmi(self, name: str, password: str, tls: grpc.ServerCredentials) -> None:
         switch = self.switches[name]
         interfaces = list(switch.neighbours)
-        note = functools.partial(self.writes.add, name)
-        if isinstance(switch, SrlinuxSwitch):
-            models = ("srl_nokia-interfaces", "srl_nokia-qos", "srl_nokia-platform")
-            target = Target(name, interfaces, SRLINUX_CONTAINERS, SrlinuxConfiguration(switch), models, note)
-            port = SRLINUX_GNMI_PORT
-        else:
-            models = ("openconfig-interfaces", "openconfig-qos", "arista-lanz-lanz-open-config")
-            target = Target(name, interfaces, EOS_CONTAINERS, None, models, note)
-            port = EOS_GNMI_PORT
+        nos = PLATFORMS[self._platforms[name]]
+        configuration = nos.configuration(switch) if nos.configuration else None
+        target = Target(
+            name, interfaces, nos.containers, configuration, nos.models, functools.partial(self.writes.add, name)
+        )
         service = GnmiService(target, self.world, password, self._attach, self._detach)
-        server = await serve_gnmi(service, self.addresses[name], port, tls)
+        server = await serve_gnmi(service, self.addresses[name], nos.gnmi_port, tls)
         self._servers.push_async_callback(server.stop, _STOP_GRACE_SECONDS)
 
     async def _start_agent(self, host: str, tls: grpc.ServerCredentials) -> None:
@@ -229,7 +222,7 @@ class VirtualLab:
         return self._lab.writes.all()
 
     @property
-    def switches(self) -> Mapping[str, EosSwitch | SrlinuxSwitch]:
+    def switches(self) -> Mapping[str, SimulatedSwitch]:
         """The switches, as they are behind their wires."""
         return self._lab.switches
 

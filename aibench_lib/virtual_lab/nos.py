@@ -1,38 +1,93 @@
-"""Which switch speaks what: told from how its interfaces are called in the topology."""
+"""Which switch speaks what: the simulated switches by platform."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Port, Topology
 from aibench_lib.topology import port_address
+from aibench_lib.virtual_lab import configured
+from aibench_lib.virtual_lab.cli.ssh import Conversation
+from aibench_lib.virtual_lab.eos.cli import Cli as EosCli
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
+from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
+from aibench_lib.virtual_lab.gnmi.service import Configuration
+from aibench_lib.virtual_lab.observed import Container
+from aibench_lib.virtual_lab.srlinux.configuration import SrlinuxConfiguration
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
+from aibench_lib.virtual_lab.srlinux.telemetry import CONTAINERS as SRLINUX_CONTAINERS
 from aibench_lib.virtual_lab.writes import Writes
 
-_EOS = re.compile(r"Ethernet\d+(/\d+)*")
-_SRLINUX = re.compile(r"ethernet-\d+/\d+")
+
+class SimulatedSwitch(configured.Switch, Protocol):
+    """A switch behind its wires."""
+
+    def running_text(self) -> str:
+        """Return the running configuration as text."""
 
 
-def make_switches(topology: Topology, writes: Writes) -> dict[str, EosSwitch | SrlinuxSwitch]:
+Make = Callable[[str, Mapping[str, Port], Writes, Mapping[str, str]], SimulatedSwitch]
+
+
+@dataclass(frozen=True)
+class Nos:
+    """A platform of the virtual lab."""
+
+    make: Make
+    """From name, interface -> neighbour, the log of writes, and interface -> address."""
+    containers: tuple[Container, ...]
+    """What gNMI shows of it."""
+    gnmi_port: int
+    models: tuple[str, ...]
+    """That gNMI says it has."""
+    converse: Callable[[Any], Conversation] | None = None
+    """Opens a session of the command line of one of these switches; None: it has none."""
+    configuration: Callable[[Any], Configuration] | None = None
+    """The door by which gNMI changes it; None: gNMI only shows."""
+
+
+_SRLINUX = Nos(
+    lambda name, neighbours, _, addresses: SrlinuxSwitch(name, neighbours, addresses),
+    SRLINUX_CONTAINERS,
+    57400,
+    ("srl_nokia-interfaces", "srl_nokia-qos", "srl_nokia-platform"),
+    configuration=SrlinuxConfiguration,
+)
+PLATFORMS: Mapping[str, Nos] = {
+    "arista_eos": Nos(
+        EosSwitch,
+        EOS_CONTAINERS,
+        6030,
+        ("openconfig-interfaces", "openconfig-qos", "arista-lanz-lanz-open-config"),
+        converse=EosCli,
+    ),
+    "nokia_srlinux": _SRLINUX,
+    "nokia_srlinux_cli": _SRLINUX,
+}
+
+
+def make_switches(topology: Topology, platforms: Mapping[str, str], writes: Writes) -> dict[str, SimulatedSwitch]:
     """Return every switch of a topology in its base configuration.
 
+    Args:
+        topology: The fabric.
+        platforms: Switch -> platform.
+        writes: Where writes are noted.
+
     Raises:
-        SpecError: A switch's interfaces are called neither as EOS nor as SR Linux calls them.
+        SpecError: The virtual lab has no switch of a platform.
     """
-    return {name: _switch(topology, name, _neighbours(topology, name), writes) for name in topology.switches}
+    return {name: _switch(topology, name, platforms[name], writes) for name in topology.switches}
 
 
-def _switch(topology: Topology, name: str, neighbours: Mapping[str, Port], writes: Writes) -> EosSwitch | SrlinuxSwitch:
+def _switch(topology: Topology, name: str, platform: str, writes: Writes) -> SimulatedSwitch:
+    if platform not in PLATFORMS:
+        raise SpecError(f"{name}: switch.platform: the virtual lab has no {platform}; it has {', '.join(PLATFORMS)}")
+    neighbours = _neighbours(topology, name)
     addresses = {interface: f"{port_address(topology, Port(name, interface))}/31" for interface in neighbours}
-    if all(map(_EOS.fullmatch, neighbours)):
-        return EosSwitch(name, neighbours, writes, addresses)
-    if all(map(_SRLINUX.fullmatch, neighbours)):
-        return SrlinuxSwitch(name, neighbours, addresses)
-    raise SpecError(
-        f"topology: {name}: the virtual lab speaks EOS (Ethernet1) and SR Linux (ethernet-1/1), and this switch has "
-        f"{', '.join(neighbours)}"
-    )
+    return PLATFORMS[platform].make(name, neighbours, writes, addresses)
 
 
 def _neighbours(topology: Topology, name: str) -> dict[str, Port]:

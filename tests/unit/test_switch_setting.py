@@ -6,49 +6,14 @@ import pytest
 
 from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.platforms import load_platform, platform_names
+from aibench_lib.spec import load_yaml
 from aibench_lib.switch.setting import parse_setting
 from aibench_lib.switch.target import Target
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "switch"
-OPTIONS = {
-    "arista_eos": {"queue": "3", "priority": "3", "qos_profile": "ROCE", "mmu_profile": "LOSSLESS"},
-    "nokia_srlinux": {
-        "queue": "q3",
-        "priority": "3",
-        "qos_profile": "rocev2",
-        "pfc_profile": "lossless",
-        "interfaces": ["ethernet-1/1", "ethernet-1/2"],
-    },
-}
-ROUTES = {
-    "arista_eos": [
-        {"prefix": "10.1.0.40/32", "next_hop": "10.2.0.5", "interface": "Ethernet50"},
-        {"prefix": "10.1.0.41/32", "next_hop": "10.2.0.1", "interface": "Ethernet49"},
-    ],
-    "nokia_srlinux": [{"prefix": "10.1.0.40/32", "next_hop": "10.2.0.4", "interface": "ethernet-1/2"}],
-}
-POINTS = {
-    ("ecn", "step"): {"ecn_threshold_bytes": 100_000},
-    ("ecn", "slope"): {"kmin_bytes": 500_000, "kmax_bytes": 5_000_000, "probability_percent": 20},
-    ("pfc", "static"): {"pfc_threshold_bytes": 100_000},
-    ("pfc_watchdog", "on"): {"watchdog": "on", "detection_ms": 200, "recovery_ms": 1000},
-    ("pfc_watchdog", "off"): {"watchdog": "off"},
-    ("load_balancing", "ecmp"): {"load_balancing": "ecmp"},
-    ("load_balancing", "flowlet"): {"load_balancing": "flowlet"},
-    ("routing_detour", "static"): {"routes": ROUTES},
-}
-LACKING = {("nokia_srlinux", "load_balancing", "flowlet")}
-RENDERED = [
-    (platform, feature, point)
-    for platform in OPTIONS
-    for feature, point in POINTS
-    if (platform, feature, point) not in LACKING
-]
-
-
-def values_of(platform, feature, point):
-    values = POINTS[feature, point]
-    return {"routes": ROUTES[platform]} if "routes" in values else values
+POINTS = {path.parent.name: load_yaml(path) for path in sorted(GOLDEN.glob("*/points.yml"))}
+"""Platform -> the options of a switch, and what is asked of it, by the name of the file that it renders."""
+RENDERED = [(platform, point) for platform, asked in POINTS.items() for point in asked["points"]]
 
 
 def target(platform: str = "arista_eos", **options: object) -> Target:
@@ -58,22 +23,26 @@ def target(platform: str = "arista_eos", **options: object) -> Target:
         platform=platform,
         username="admin",
         password="secret",
-        options=options or OPTIONS[platform],
+        options=options or POINTS[platform]["options"],
     )
 
 
-def test_every_platform_and_feature_has_its_golden_files():
-    assert {path.name for path in GOLDEN.iterdir()} == set(platform_names()) == set(OPTIONS)
-    assert {feature for feature, _ in POINTS} == {name for one in OPTIONS for name in load_platform(one).features}
-    files = {f"{path.parent.name}/{path.name}" for path in GOLDEN.glob("*/*.txt")}
-    assert files == {f"{platform}/{feature}_{point}.txt" for platform, feature, point in RENDERED}
+def routes(platform: str) -> list[dict[str, str]]:
+    return POINTS[platform]["points"]["routing_detour_static"]["values"]["routes"]
 
 
-@pytest.mark.parametrize(("platform", "feature", "point"), RENDERED)
-def test_a_template_renders_its_golden_file(platform, feature, point):
-    setting = parse_setting(target(platform), feature, values_of(platform, feature, point))
-    golden = GOLDEN / platform / f"{feature}_{point}.txt"
-    assert setting.rendered(setting.requested) == golden.read_text()
+@pytest.mark.parametrize("platform", platform_names())
+def test_every_feature_of_a_platform_has_its_golden_files(platform):
+    asked = POINTS[platform]["points"]
+    assert {point["feature"] for point in asked.values()} == set(load_platform(platform).features)
+    assert {path.stem for path in (GOLDEN / platform).glob("*.txt")} == set(asked)
+
+
+@pytest.mark.parametrize(("platform", "point"), RENDERED)
+def test_a_template_renders_its_golden_file(platform, point):
+    asked = POINTS[platform]["points"][point]
+    setting = parse_setting(target(platform), asked["feature"], asked["values"])
+    assert setting.rendered(setting.requested) == (GOLDEN / platform / f"{point}.txt").read_text()
 
 
 def test_a_step_is_marked_with_certainty_from_one_threshold_on():
@@ -172,7 +141,7 @@ def test_what_a_platform_lacks_is_told_apart_from_what_is_wrong(platform, featur
 @pytest.mark.parametrize(
     ("feature", "values", "complaint"),
     [
-        ("pfc", {}, r"pfc\.pfc_threshold_bytes: missing; give pfc_threshold_bytes"),
+        ("pfc", {}, r"pfc\.pfc_threshold_bytes: missing; give one or more of pfc_threshold_bytes"),
         ("load_balancing", {"load_balancing": "flowlets"}, "'flowlets' is not one of ecmp, flowlet, packet_spray"),
         ("pfc_watchdog", {"detection_ms": 200}, r"pfc_watchdog\.watchdog: missing; give on \(with detection_ms"),
         ("pfc_watchdog", {"watchdog": "on", "detection_ms": 200}, r"pfc_watchdog\.recovery_ms: missing"),
@@ -198,12 +167,12 @@ def test_values_that_mean_nothing_are_wrong_on_every_platform(feature, values, c
 )
 def test_a_wrong_route_is_refused_before_it_is_sent(change, complaint):
     with pytest.raises(SpecError, match=complaint):
-        requested("routing_detour", {"routes": [{**ROUTES["arista_eos"][0], **change}]})
+        requested("routing_detour", {"routes": [{**routes("arista_eos")[0], **change}]})
 
 
 def test_two_routes_of_one_prefix_are_refused():
     with pytest.raises(SpecError, match=r"routes\[1\]\.prefix: 10\.1\.0\.40/32 has a route already"):
-        requested("routing_detour", {"routes": [ROUTES["arista_eos"][0]] * 2})
+        requested("routing_detour", {"routes": [routes("arista_eos")[0]] * 2})
 
 
 def test_yaml_reads_on_and_off_as_truth_values_and_the_watchdog_takes_them():
@@ -220,7 +189,7 @@ def test_what_binds_a_port_is_asked_of_every_port():
 
 
 def test_the_next_hop_of_sr_linux_decides_the_interface():
-    detour = requested("routing_detour", {"routes": ROUTES["nokia_srlinux"]}, "nokia_srlinux")
+    detour = requested("routing_detour", {"routes": routes("nokia_srlinux")}, "nokia_srlinux")
     assert detour == {
         "next_hop": {"10.1.0.40/32": "10.2.0.4"},
         "group": {"10.1.0.40/32": "detour-10.1.0.40/32"},

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from aibench_lib.model import Port
 from aibench_lib.simulator import Ecn
+from aibench_lib.virtual_lab.cli.grammar import CliError, Ports
+from aibench_lib.virtual_lab.cli.lines import Editor
 from aibench_lib.virtual_lab.eos.cli import Cli
-from aibench_lib.virtual_lab.eos.config import Config, Editor
-from aibench_lib.virtual_lab.eos.grammar import CliError
+from aibench_lib.virtual_lab.eos.config import Config
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.writes import Writes
 
@@ -18,7 +19,7 @@ ECN = "random-detect ecn minimum-threshold {} maximum-threshold {} max-mark-prob
 
 def configured(*lines):
     config = Config()
-    editor = Editor(config, INTERFACES)
+    editor = Editor(config, Ports(INTERFACES))
     for line in lines:
         editor.enter(line)
     return config

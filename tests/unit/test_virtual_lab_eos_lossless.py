@@ -9,9 +9,9 @@ from test_virtual_lab_eos import INTERFACES, configured
 
 from aibench_lib.errors import SpecError
 from aibench_lib.simulator import LoadBalancing, Pfc, PfcWatchdog
+from aibench_lib.virtual_lab.cli.grammar import CliError
 from aibench_lib.virtual_lab.configured import StaticRoute
 from aibench_lib.virtual_lab.eos import effects
-from aibench_lib.virtual_lab.eos.grammar import CliError
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.writes import Writes
 

@@ -38,15 +38,19 @@ def test_only_loopback_networks_are_taken(network):
 
 def test_a_switch_speaks_what_its_interfaces_are_named_after():
     switches = make_switches(
-        topology(["a:nic0", "leaf1:Ethernet1"], ["leaf1:Ethernet49", "spine1:ethernet-1/1"]), Writes()
+        topology(["a:nic0", "leaf1:Ethernet1"], ["leaf1:Ethernet49", "spine1:ethernet-1/1"]),
+        {"leaf1": "arista_eos", "spine1": "nokia_srlinux"},
+        Writes(),
     )
     assert isinstance(switches["leaf1"], EosSwitch)
     assert isinstance(switches["spine1"], SrlinuxSwitch)
 
 
-def test_a_switch_with_other_names_is_refused():
-    with pytest.raises(SpecError, match=r"spine1: the virtual lab speaks EOS .* and this switch has swp1"):
-        make_switches(topology(["leaf1:Ethernet49", "spine1:swp1"]), Writes())
+def test_a_platform_that_is_not_simulated_is_refused():
+    with pytest.raises(SpecError, match=r"spine1: switch.platform: the virtual lab has no vyos; it has arista_eos, "):
+        make_switches(
+            topology(["leaf1:Ethernet49", "spine1:swp1"]), {"leaf1": "arista_eos", "spine1": "vyos"}, Writes()
+        )
 
 
 def test_a_file_without_the_key_simulation_is_refused(tmp_path):

@@ -144,7 +144,14 @@ class Clos:
 
     def __init__(self):
         self.topology = parse_topology(TWO_PATHS, "topology")
-        self.switches = make_switches(self.topology, Writes())
+        self.switches = make_switches(
+            self.topology,
+            {
+                name: "nokia_srlinux" if name in ("leaf3", "spine1", "spine2") else "arista_eos"
+                for name in self.topology.switches
+            },
+            Writes(),
+        )
         self.world = World(self.topology, Parameters(), self.switches, START_NS)
         self.up = self.topology.links
 

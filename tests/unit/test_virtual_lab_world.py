@@ -22,6 +22,10 @@ from aibench_lib.virtual_lab.trial import NEVER, Flow, Trial
 from aibench_lib.virtual_lab.world import World
 from aibench_lib.virtual_lab.writes import Writes
 
+PLATFORMS = {
+    name: "nokia_srlinux" if name.startswith("spine") else "arista_eos"
+    for name in ("leaf1", "leaf2", "leaf3", "spine1", "spine2")
+}
 START_NS = 1_700_000_000_000_000_000
 US = 1_000
 TOPOLOGY = {
@@ -46,7 +50,7 @@ class Fabric:
 
     def __init__(self, parameters=None):
         topology = parse_topology(TOPOLOGY, "topology")
-        self.switches = make_switches(topology, Writes())
+        self.switches = make_switches(topology, PLATFORMS, Writes())
         self.world = World(topology, parameters or Parameters(), self.switches, START_NS)
 
     def subscribe(self, switch, path, interval_ns, **options):

@@ -16,11 +16,45 @@ from typing import Generic, Protocol, TypeVar
 
 
 class CliError(Exception):
-    """The answer to a line that is not accepted; ``position`` is the token it failed at."""
+    """The answer to a line that is not accepted.
 
-    def __init__(self, message: str, position: int = 0) -> None:
+    Args:
+        message: As EOS words it; a dialect that words it otherwise tells by ``kind`` and ``position``.
+        position: The token it failed at.
+        kind: ``invalid``, ``ambiguous`` or ``incomplete`` for a line that no command matches, else empty.
+    """
+
+    def __init__(self, message: str, position: int = 0, kind: str = "") -> None:
         super().__init__(message)
         self.position = position
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Ports:
+    """How a switch's interfaces are called and how users abbreviate them.
+
+    Args:
+        names: The interfaces there are.
+        short: Regular expression for the word before the number, in any abbreviation, in lower case.
+        full: That word in full.
+        number: Regular expression for the number.
+    """
+
+    names: Collection[str]
+    short: str = "et(?:h|he|her|hern|herne|hernet)?"
+    full: str = "Ethernet"
+    number: str = r"\d+(?:/\d+)*"
+
+    def canonical(self, token: str) -> str | None:
+        """Return an interface's name in full, or None if there is none of that name."""
+        found = re.fullmatch(f"(?:{self.short})({self.number})", token.lower())
+        name = f"{self.full}{found[1]}" if found else token
+        return name if name in self.names else None
+
+    def tokenize(self, line: str) -> list[str]:
+        """Return a line's tokens; ``ethernet 1`` is one, as ``Ethernet1`` is."""
+        return re.sub(rf"\b({self.short})\s+(?=\d)", r"\1", line, flags=re.IGNORECASE).split()
 
 
 @dataclass(frozen=True)
@@ -38,7 +72,7 @@ class Value:
     kind: str
     key: bool
 
-    def read(self, token: str, interfaces: Collection[str]) -> str | None:
+    def read(self, token: str, ports: Ports) -> str | None:
         """Return the token as the configuration shows it, or None if it is not such a value."""
         if ".." in self.kind:
             return _number(token, *self.kind.split(".."))
@@ -49,9 +83,7 @@ class Value:
         if self.kind in _ADDRESSES:
             return _address(token, self.kind)
         if self.kind == "interface":
-            number = re.fullmatch(r"et(?:h|he|her|hern|herne|hernet)?(\d+(?:/\d+)*)", token.lower())
-            name = f"Ethernet{number[1]}" if number else ""
-            return name if name in interfaces else None
+            return ports.canonical(token)
         return token
 
 
@@ -140,15 +172,13 @@ def forms(pattern: str) -> tuple[Form, ...]:
     return (whole, whole[: len(head.split())]) if bracket else (whole,)
 
 
-def match(
-    commands: Sequence[C], tokens: Sequence[str], interfaces: Collection[str], *, negated: bool = False
-) -> Match[C]:
+def match(commands: Sequence[C], tokens: Sequence[str], ports: Ports, *, negated: bool = False) -> Match[C]:
     """Return the command that a line calls.
 
     Args:
         commands: What may be typed here.
         tokens: The line's tokens, at least one.
-        interfaces: The switch's interfaces.
+        ports: The switch's interfaces.
         negated: Whether the line began with ``no``, which is not among the tokens: then it may stop anywhere after what
             identifies it (``no mtu``).
 
@@ -157,20 +187,20 @@ def match(
     """
     alive: list[Match[C]] = [Match(command, form, ()) for command in commands for form in forms(command.pattern)]
     for position, token in enumerate(tokens, int(negated)):
-        alive = _step(alive, position, token, interfaces)
+        alive = _step(alive, position, token, ports)
     for found in alive:
         if len(found.words) >= (_identifying(found.form) if negated else len(found.form)):
             return found
     position = len(tokens) + negated
-    raise CliError(f"% Incomplete command (at token {position}: 'None')", position)
+    raise CliError(f"% Incomplete command (at token {position}: 'None')", position, "incomplete")
 
 
-def _step(alive: list[Match[C]], position: int, token: str, interfaces: Collection[str]) -> list[Match[C]]:
+def _step(alive: list[Match[C]], position: int, token: str, ports: Ports) -> list[Match[C]]:
     following: list[Match[C]] = []
     exact: list[Match[C]] = []
     keywords: set[str] = set()
     for candidate in alive:
-        word = _accept(candidate, token, interfaces)
+        word = _accept(candidate, token, ports)
         if word is None:
             continue
         part = candidate.form[min(len(candidate.words), len(candidate.form) - 1)]
@@ -183,19 +213,19 @@ def _step(alive: list[Match[C]], position: int, token: str, interfaces: Collecti
     if exact:
         return exact
     if len(keywords) > 1:
-        raise CliError(f"% Ambiguous command (at token {position}: '{token}')", position)
+        raise CliError(f"% Ambiguous command (at token {position}: '{token}')", position, "ambiguous")
     if not following:
-        raise CliError(f"% Invalid input (at token {position}: '{token}')", position)
+        raise CliError(f"% Invalid input (at token {position}: '{token}')", position, "invalid")
     return following
 
 
-def _accept(candidate: Match[C], token: str, interfaces: Collection[str]) -> str | None:
+def _accept(candidate: Match[C], token: str, ports: Ports) -> str | None:
     if len(candidate.words) >= len(candidate.form):
         return token if _takes_rest(candidate.form) else None
     part = candidate.form[len(candidate.words)]
     if isinstance(part, Word):
         return part.text if part.text.startswith(token.lower()) else None
-    return part.read(token, interfaces)
+    return part.read(token, ports)
 
 
 def _grow(candidate: Match[C], word: str) -> Match[C]:
@@ -223,8 +253,3 @@ def _part(text: str) -> Word | Value:
         return Word(text)
     name, _, kind = text[1:-1].partition(":")
     return Value(name.removeprefix("*"), kind, name.startswith("*"))
-
-
-def tokenize(line: str) -> list[str]:
-    """Return a line's tokens; ``ethernet 1`` is one, as ``Ethernet1`` is."""
-    return re.sub(r"\b(et(?:h|he|her|hern|herne|hernet)?)\s+(\d)", r"\1\2", line, flags=re.IGNORECASE).split()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from aibench_lib.virtual_lab.eos.grammar import CliError
+from aibench_lib.virtual_lab.cli.grammar import CliError
 
 
 def apply_pipe(modifier: str, output: str) -> str:

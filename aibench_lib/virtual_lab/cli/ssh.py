@@ -1,16 +1,33 @@
-"""The SSH server of a simulated EOS switch."""
+"""The SSH server of a simulated switch, whatever its command line is."""
 
 import contextlib
 import hmac
+from collections.abc import Callable
+from typing import Protocol
 
 import asyncssh
 
 from aibench_lib.virtual_lab.credentials import USERNAME
-from aibench_lib.virtual_lab.eos.cli import Cli
-from aibench_lib.virtual_lab.eos.switch import EosSwitch
 
 PORT = 2222
 """Above 1023: the virtual lab needs no privileges."""
+
+
+class Conversation(Protocol):
+    """One user's session with a command line; knows nothing of SSH."""
+
+    closed: bool
+    """Whether the user has left."""
+
+    @property
+    def prompt(self) -> str:
+        """What the switch prints when it waits for a line."""
+
+    def answer(self, line: str) -> str:
+        """Do what a line says and return what the switch prints, each line ended by a newline."""
+
+    def once(self, command: str) -> str:
+        """Do one command that came with the connection (``ssh switch command``) and return what it prints."""
 
 
 class _Login(asyncssh.SSHServer):
@@ -25,23 +42,33 @@ class _Login(asyncssh.SSHServer):
 
 
 async def serve_ssh(
-    switch: EosSwitch, address: str, host_key: asyncssh.SSHKey, password: str, port: int = PORT
+    open_session: Callable[[], Conversation],
+    address: str,
+    host_key: asyncssh.SSHKey,
+    password: str,
+    port: int = PORT,
 ) -> asyncssh.SSHAcceptor:
     """Listen for SSH clients of one switch.
+
+    Args:
+        open_session: Called for each client that has logged in.
+        address: Where to listen.
+        host_key: The switch's.
+        password: Of the one user there is.
+        port: Where to listen.
 
     Raises:
         OSError: The address is in use.
     """
 
-    async def converse(process: asyncssh.SSHServerProcess[str]) -> None:
-        cli = Cli(switch)
+    async def converse(process: "asyncssh.SSHServerProcess[str]") -> None:
+        session = open_session()
         if process.command is not None:
-            cli.answer("enable")
-            process.stdout.write(cli.answer(process.command))
+            process.stdout.write(session.once(process.command))
             process.exit(0)
             return
         with contextlib.suppress(ConnectionError):  # the client may hang up at any time
-            await _converse(cli, process)
+            await _converse(session, process)
 
     return await asyncssh.listen(
         address,
@@ -50,23 +77,24 @@ async def serve_ssh(
         server_host_keys=[host_key],
         process_factory=converse,
         line_history=100,
+        max_line_length=1 << 20,
         reuse_address=True,
     )
 
 
-async def _converse(cli: Cli, process: "asyncssh.SSHServerProcess[str]") -> None:
-    process.stdout.write(cli.prompt)
-    while not cli.closed:
+async def _converse(session: Conversation, process: "asyncssh.SSHServerProcess[str]") -> None:
+    process.stdout.write(session.prompt)
+    while not session.closed:
         try:
             line = await process.stdin.readline()
         except asyncssh.TerminalSizeChanged:
             continue
         except asyncssh.BreakReceived:
-            process.stdout.write(f"\n{cli.prompt}")
+            process.stdout.write(f"\n{session.prompt}")
             continue
         if not line:
             break
-        process.stdout.write(cli.answer(line) + cli.prompt)
+        process.stdout.write(session.answer(line) + session.prompt)
     process.exit(0)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aibench_lib.virtual_lab.cli.grammar import CliError, Match, match
+from aibench_lib.virtual_lab.cli.lines import Editor
+from aibench_lib.virtual_lab.cli.pipe import apply_pipe
 from aibench_lib.virtual_lab.eos import show
-from aibench_lib.virtual_lab.eos.config import Editor
-from aibench_lib.virtual_lab.eos.grammar import CliError, Match, match, tokenize
-from aibench_lib.virtual_lab.eos.pipe import apply_pipe
 from aibench_lib.virtual_lab.eos.switch import CLEAN, EosSwitch, Session
 
 _SESSION_NAME_IN_PROMPT = 6
@@ -34,7 +34,7 @@ class Cli:
         if self._session:
             parts.append(f"s-{self._session[:_SESSION_NAME_IN_PROMPT]}")
         if self._editor.prompt:
-            parts.append(self._editor.prompt)
+            parts.append(self._editor.prompt.replace("Ethernet", "Et"))
         return f"{host}({'-'.join(parts)})#"
 
     def answer(self, line: str) -> str:
@@ -47,6 +47,11 @@ class Cli:
         except CliError as error:
             return f"{error}\n"
 
+    def once(self, command: str) -> str:
+        """Do one command in privileged mode and return what the switch prints."""
+        self._enabled = True
+        return self.answer(command)
+
     def _answer(self, line: str) -> str:
         command, _, pipe = line.partition("|")
         if pipe and command.lstrip().startswith("sh"):
@@ -54,15 +59,15 @@ class Cli:
         return self._run(line)
 
     def _run(self, line: str) -> str:
-        tokens = tokenize(line)
+        tokens = self.switch.ports.tokenize(line)
         if self._editor is None:
-            found = match(_EXEC, tokens, self.switch.neighbours)
+            found = match(_EXEC, tokens, self.switch.ports)
             if found.command.privileged and not self._enabled:
                 raise CliError(f"% Invalid input (privileged mode required) (at token 0: '{tokens[0]}')")
             return found.command.act(self, found)
         self._check_session()
         try:
-            found = match(_IN_SESSION if self._session else _IN_CONFIG, tokens, self.switch.neighbours)
+            found = match(_IN_SESSION if self._session else _IN_CONFIG, tokens, self.switch.ports)
         except CliError as error:
             return self._configure(line, tokens, error)
         return found.command.act(self, found)
@@ -76,7 +81,7 @@ class Cli:
             editor.enter(line)
         except CliError as error:
             try:
-                found = match(_EXEC, tokens, self.switch.neighbours)
+                found = match(_EXEC, tokens, self.switch.ports)
             except CliError:
                 self._note(line)
                 raise (other if other.position > error.position else error) from None
@@ -246,8 +251,10 @@ _EXEC = (
     ExecCommand("write [memory]", Cli.save, privileged=True),
     ExecCommand("show version", _show(show.version)),
     ExecCommand("show hostname", _show(show.hostname)),
+    ExecCommand("show clock", _show(show.clock)),
     ExecCommand("show lldp neighbors", _show(show.lldp_neighbors)),
     ExecCommand("show interfaces status", _show(show.interfaces_status)),
+    ExecCommand("show ip interface brief", _show(show.ip_interface_brief)),
     ExecCommand("show qos interfaces <interface:interface> ecn", _show(show.qos_ecn)),
     ExecCommand("show running-config", _show(show.running_config), privileged=True),
     ExecCommand("show running-config section <pattern:line>", _show(show.running_section), privileged=True),

@@ -3,30 +3,12 @@
 Syntax and ranges as the vendor's configuration generator (arista.avd, eos_cli_config_gen) writes and documents them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-Values = Mapping[str, str]
+from aibench_lib.virtual_lab.cli.lines import Command, Values
 
 _UNIT_BYTES = {"bytes": 1, "kbytes": 1_000, "mbytes": 1_000_000}
 _LARGEST_THRESHOLD_BYTES = 256_000_000
-
-
-@dataclass(frozen=True)
-class Command:
-    """One line of a configuration."""
-
-    pattern: str
-    mode: str = ""
-    """The mode it opens, a key of :data:`COMMANDS`; empty: it is one line."""
-    prompt: str = ""
-    """What the prompt says in that mode; a leading ``-`` extends the prompt of the mode above."""
-    also_no: str = ""
-    """A shorter line whose ``no`` form removes it too."""
-    only_no: bool = False
-    """Whether there is the ``no`` form alone, which removes every line that begins so."""
-    check: Callable[[Values], str | None] = lambda values: None
-    """Return what the switch answers to values that contradict each other, or None."""
 
 
 def threshold_bytes(values: Values, which: str) -> int:

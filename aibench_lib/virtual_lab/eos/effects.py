@@ -7,15 +7,17 @@ from fractions import Fraction
 from aibench_lib.errors import SpecError
 from aibench_lib.simulator import LoadBalancing, Pfc, PfcWatchdog
 from aibench_lib.units import NS_PER_SECOND
+from aibench_lib.virtual_lab.cli.lines import Line, Values
 from aibench_lib.virtual_lab.configured import StaticRoute
-from aibench_lib.virtual_lab.eos.commands import PFC_ON, WATCHDOG, Values
-from aibench_lib.virtual_lab.eos.config import Config, Line
+from aibench_lib.virtual_lab.eos.commands import COMMANDS, PFC_ON, WATCHDOG
+from aibench_lib.virtual_lab.eos.config import Config
 
 _BYTES_A_CELL = 254
 _DEFAULT_ALPHA = "1/8"
 """Of a priority group for which no threshold is configured; the vendor documents none."""
 _DEFAULT_RESUME_BYTES = 4 * _BYTES_A_CELL
 """How far a priority group falls below its threshold before traffic resumes; the vendor documents none."""
+_DEFAULT_MTU = 1500
 _MMU = "platform trident mmu queue profile"
 _ROUTE = "ip route "
 
@@ -96,9 +98,15 @@ def addresses(config: Config) -> dict[str, ipaddress.IPv4Interface]:
     return found
 
 
+def mtu(config: Config, interface: str) -> int:
+    """Return the largest IP packet that an interface sends [bytes]."""
+    values = _first(_child(config.root, f"interface {interface}"), "mtu")
+    return int(values["bytes"]) if values else _DEFAULT_MTU
+
+
 def static_routes(config: Config) -> Iterator[StaticRoute]:
     """Yield the static routes in the order of the running configuration."""
-    for line in config.root.ordered("global"):
+    for line in config.root.ordered(COMMANDS["global"]):
         if line.text.startswith(_ROUTE):
             values = line.values
             yield StaticRoute(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from aibench_lib.model import Port
 from aibench_lib.simulator import Ecn, LoadBalancing, Pfc, PfcWatchdog
+from aibench_lib.virtual_lab.cli.grammar import CliError, Ports
+from aibench_lib.virtual_lab.cli.lines import Editor
 from aibench_lib.virtual_lab.configured import StaticRoute
 from aibench_lib.virtual_lab.eos import effects
-from aibench_lib.virtual_lab.eos.config import Config, Editor
-from aibench_lib.virtual_lab.eos.grammar import CliError
+from aibench_lib.virtual_lab.eos.config import Config
+from aibench_lib.virtual_lab.physical import Physical
 from aibench_lib.virtual_lab.writes import Writes
 
 CLEAN = "rollback clean-config"
@@ -42,11 +44,13 @@ class EosSwitch:
     ) -> None:
         self.name = name
         self.neighbours = neighbours
+        self.physical = Physical()
+        self.ports = Ports(neighbours)
         self.running = Config()
         self.sessions: dict[str, Session] = {}
         self.checkpoints: dict[str, Config] = {}
         self._writes = writes
-        editor = Editor(self.running, neighbours)
+        editor = Editor(self.running, self.ports)
         for line in _base_config(name, neighbours, addresses or {}):
             editor.enter(line)
         self.startup = self.running.copy()
@@ -84,18 +88,22 @@ class EosSwitch:
         """Whether an interface is administratively down."""
         return self.running.is_shut(interface)
 
+    def running_text(self) -> str:
+        """Return the running configuration as text."""
+        return self.running.text()
+
     def note(self, what: str) -> None:
         """Note an attempt to change something."""
         self._writes.add(self.name, what)
 
     def editor(self) -> Editor:
         """Return a cursor whose lines take effect at once."""
-        return Editor(self.running, self.neighbours)
+        return Editor(self.running, self.ports)
 
     def session(self, name: str) -> Session:
         """Return a session; a new one starts from the running configuration."""
         if name not in self.sessions:
-            self.sessions[name] = Session(Editor(self.running.copy(), self.neighbours))
+            self.sessions[name] = Session(Editor(self.running.copy(), self.ports))
         return self.sessions[name]
 
     def commit(self, name: str) -> None:
@@ -107,7 +115,7 @@ class EosSwitch:
         session = self.sessions.get(name)
         if session is None:
             raise CliError(f"% Session {name} does not exist")
-        editor = Editor(self.running.copy(), self.neighbours)
+        editor = Editor(self.running.copy(), self.ports)
         for line in session.lines:
             if line == CLEAN:
                 editor.clear()

@@ -1,0 +1,1 @@
+"""What the command lines of the simulated switches have in common: patterns, trees of lines, an SSH server."""
