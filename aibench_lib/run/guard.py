@@ -1,19 +1,18 @@
 """The guard: a process of its own that restores the switches when the run's owner is gone.
 
 ``ansible-playbook`` runs no ``always`` section after Ctrl-C, and nothing at all after ``kill -9``.  The guard is
-started before the first change, holds the lab's lock for as long as the run lasts, and watches the owner.  If the owner
-ends and the journal says that a switch is still changed, the guard restores it from the journal.  If the guard is
-killed too, ``playbooks/restore.yml`` or the next run does the same from the same journal.
+started before the first change, holds the lab's locks for as long as the run lasts, and watches the owner.  If the
+owner ends and the journal says that a switch is still changed, the guard restores it from the journal.  If the guard
+is killed too, ``playbooks/restore.yml`` or the next run does the same from the same journal.
 """
 
-import fcntl
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -22,25 +21,25 @@ from typing import Any
 
 from aibench_lib.errors import AibenchError, LabError
 from aibench_lib.journal import Journal
+from aibench_lib.run import lock
 from aibench_lib.switch import transaction
 from aibench_lib.switch.target import Target
 
 _READY = "ready"
 
 
-def start(owner: int, run_dir: Path, lock: Path, targets: Sequence[Target]) -> int:
-    """Start the guard of a run and return its process id once it holds the lab's lock.
+def start(owner: int, run_dir: Path, targets: Sequence[Target]) -> int:
+    """Start the guard of a run and return its process id once it holds the locks of the lab's switches.
 
     Args:
         owner: Process whose end is the end of the run.
         run_dir: Folder with the run's journal.
-        lock: The lab's lock file.
         targets: The switches; passwords travel through a pipe, never on a command line.
 
     Raises:
-        LabError: Another run holds the lock.
+        LabError: Another run holds a lock.
     """
-    config = {"owner": owner, "run_dir": str(run_dir), "lock": str(lock), "targets": [_plain(t) for t in targets]}
+    config = {"owner": owner, "run_dir": str(run_dir), "targets": [_plain(t) for t in targets]}
     process = subprocess.Popen(
         [sys.executable, "-m", "aibench_lib.run.guard"],
         stdin=subprocess.PIPE,
@@ -57,12 +56,13 @@ def start(owner: int, run_dir: Path, lock: Path, targets: Sequence[Target]) -> i
     process.stdout.close()
     if answer != _READY:
         process.wait()
-        raise LabError("controller", answer or "the guard process did not start; the run was not begun")
+        said = answer.removeprefix("controller: ")
+        raise LabError("controller", said or "the guard process did not start; the run was not begun")
     return process.pid
 
 
 def stop(pid: int) -> None:
-    """End the guard of a run that has closed its journal, and wait until the lab's lock is free."""
+    """End the guard of a run that has closed its journal, and wait until the lab's locks are free."""
     try:
         descriptor = os.pidfd_open(pid)
         os.kill(pid, signal.SIGTERM)
@@ -100,7 +100,13 @@ def main() -> None:
     """Run the guard; its configuration is JSON on standard input."""
     config = json.load(sys.stdin)
     voice = _owner_stderr(config["owner"])
-    lock = _take_lock(Path(config["lock"]), Path(config["run_dir"]).name, config["owner"])
+    run_dir = Path(config["run_dir"])
+    targets = [Target(**target) for target in config["targets"]]
+    try:
+        taken = lock.take(lock.keys(targets), lock.holder(run_dir, config["owner"]))
+    except LabError as error:
+        print(error, flush=True)  # noqa: T201 - the protocol with start()
+        sys.exit(1)
     signal.signal(signal.SIGTERM, _close)
     try:
         owner = os.pidfd_open(config["owner"])
@@ -111,8 +117,9 @@ def main() -> None:
     except ProcessLookupError:
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _restore(config, voice)
-    os.close(lock)
+    lock.say(taken, lock.holder(run_dir, os.getpid(), restoring=True))
+    _restore(run_dir, targets, voice)
+    lock.release(taken)
 
 
 def _owner_stderr(owner: int) -> int | None:
@@ -122,24 +129,10 @@ def _owner_stderr(owner: int) -> int | None:
         return None
 
 
-def _take_lock(path: Path, run: str, owner: int) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = path.read_text(encoding="utf-8").strip() or "another run"
-        print(f"{holder} is using this lab (lock {path}); wait for it or stop it", flush=True)  # noqa: T201
-        sys.exit(1)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"run {run} (process {owner})\n".encode())
-    return descriptor
-
-
-def _restore(config: Mapping[str, Any], voice: int | None) -> None:
-    run_dir = Path(config["run_dir"])
+def _restore(run_dir: Path, lab: Sequence[Target], voice: int | None) -> None:
     journal = Journal(run_dir / "journal.jsonl")
     waiting = set(transaction.unrestored(journal))
-    targets = [Target(**target) for target in config["targets"] if target["host"] in waiting]
+    targets = [target for target in lab if target.host in waiting]
     with ThreadPoolExecutor(max_workers=16) as pool:
         outcomes = list(pool.map(lambda target: _why_not(transaction.restore, target, journal, run_dir), targets))
     failed = [reason for reason in outcomes if reason is not None]

@@ -159,7 +159,7 @@ def lab_instance(state: Path | None) -> str:
         return ""
 
 
-_SWITCH_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch")
+_SWITCH_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "ansible_ssh_private_key_file", "switch")
 _WORKER_KEYS = ("ansible_host", "worker")
 """What is not needed of a worker is not asked for: Ansible makes each variable of each host anew."""
 _INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
@@ -177,6 +177,9 @@ _KNOWN = {
     "lab_password_file",
     "results_dir",
     "tests",
+    "break_lock",
+    "overwrite_foreign_changes",
+    "restore_pending",
 }
 
 

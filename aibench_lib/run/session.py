@@ -13,7 +13,7 @@ from aibench_lib.errors import LabError, SpecError
 from aibench_lib.files import make_private_directory, write_json
 from aibench_lib.journal import Journal
 from aibench_lib.model import Deviation, LabKind
-from aibench_lib.run import guard, provenance
+from aibench_lib.run import guard, lock, provenance
 from aibench_lib.run.described import system_of, workers_of, workload_of
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.plan import (
@@ -31,6 +31,7 @@ from aibench_lib.run.plan import (
 from aibench_lib.run.summary import methods, summarise, write_values
 from aibench_lib.run.trials import check_sites
 from aibench_lib.switch import transaction
+from aibench_lib.switch.target import parse_target
 
 TERMINOLOGY = "draft-calabria-bmwg-ai-fabric-terminology-01"
 
@@ -53,8 +54,20 @@ class Request:
     """Process whose end is the end of the run."""
 
 
-def pending(results: Path, lab_state: Path | None, *, write: bool) -> list[Path]:
-    """Return the folders of runs that ended with switches still changed.
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """What stands before a run."""
+
+    runs: list[Path]
+    """Folders of runs that ended with switches still changed."""
+    said: list[str]
+    """What to know of them, a line each."""
+
+
+def pending(
+    results: Path, lab_state: Path | None, inventory: Mapping[str, Any], *, write: bool, break_lock: bool = False
+) -> Pending:
+    """Return the runs that ended with switches still changed.
 
     The journal of a run whose lab no longer exists (a virtual lab that has ended, its switches with it), or that left
     nothing changed, is closed here.
@@ -62,8 +75,19 @@ def pending(results: Path, lab_state: Path | None, *, write: bool) -> list[Path]
     Args:
         results: The results folder.
         lab_state: State folder of a virtual lab, None for a lab that is always there.
-        write: False to close nothing.
+        inventory: As :func:`aibench_lib.run.lab.read_inventory` returns it.
+        write: False to close nothing and to end nobody.
+        break_lock: Whether to end a run that uses the lab's switches.
+
+    Raises:
+        LabError: A run uses the lab's switches, and shall not or cannot be ended.
     """
+    said = []
+    if write:
+        hosts = inventory["hosts"]
+        locks = lock.keys([parse_target(name, hosts[name]) for name in inventory["groups"].get("switches", ())])
+        said = lock.break_locks(locks) if break_lock else []
+        lock.refuse_busy(locks)
     instance = lab_instance(lab_state)
     found = []
     for path in sorted(results.glob("*/journal.jsonl")):
@@ -71,12 +95,16 @@ def pending(results: Path, lab_state: Path | None, *, write: bool) -> list[Path]
         events = journal.events()
         if not events or any(event["event"] == "run_closed" for event in events):
             continue
+        if guard.alive(events[0].get("guard")):
+            continue
         gone = events[0].get("lab_instance") != instance
-        if not gone and transaction.unrestored(journal):
+        changed = [] if gone else transaction.unrestored(journal)
+        if changed:
             found.append(path.parent)
-        elif write and not guard.alive(events[0].get("guard")):
+            said.append(f"left changed by {path.parent.name}: {', '.join(changed)}")
+        elif write:
             journal.append("run_closed", status="lab_gone" if gone else "interrupted")
-    return found
+    return Pending(runs=found, said=said)
 
 
 def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
@@ -114,7 +142,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
             "in a lab that is connected to no production network"
         )
     run_dir = _make_folders(request.results, planned)
-    guard_pid = guard.start(request.owner, run_dir, request.results / ".lab.lock", tuple(lab.switches.values()))
+    guard_pid = guard.start(request.owner, run_dir, tuple(lab.switches.values()))
     Journal(run_dir / "journal.jsonl").append(
         "run_opened",
         run=run_dir.name,

@@ -17,6 +17,7 @@ _SPEC = {
     "results_dir": {"type": "path"},
     "run_dir": {"type": "path"},
     "lab_state": {"type": "path"},
+    "break_lock": {"type": "bool", "default": False},
 }
 
 
@@ -34,9 +35,15 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         try:
             if args["state"] == "pending":
-                found = session.pending(paths["results_dir"], paths.get("lab_state"), write=not self._task.check_mode)
-                said = [f"left changed by {path.name}" for path in found] or ["none: every switch is as it was"]
-                return {"changed": False, "runs": [str(path) for path in found], "msg": said}
+                found = session.pending(
+                    paths["results_dir"],
+                    paths.get("lab_state"),
+                    read_inventory(variables, paths.get("lab_state")),
+                    write=not self._task.check_mode,
+                    break_lock=bool(args["break_lock"]),
+                )
+                said = [*found.said, *([] if found.runs else ["none: every switch is as it was"])]
+                return {"changed": False, "runs": [str(path) for path in found.runs], "msg": said}
             if args["state"] == "closed":
                 return {"changed": True, "status": session.close_run(paths["run_dir"])}
             return session.open_run(

@@ -1,5 +1,6 @@
 """Action of the module ``aibench_setting``: one call into the library, in the controller's process."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from ansible.plugins.action import ActionBase
 # The main process imports this file once, so that its forks need not import netmiko and gRPC each.
 from aibench_lib.errors import AibenchError, SpecError
 from aibench_lib.journal import Journal
+from aibench_lib.run import lock
 from aibench_lib.run.parent import end_with_parent
 from aibench_lib.switch import transaction
 from aibench_lib.switch.target import Target, parse_target
@@ -19,6 +21,7 @@ ARGUMENTS = {
     "feature": {"type": "str"},
     "values": {"type": "dict"},
     "run_dir": {"type": "path"},
+    "overwrite_foreign_changes": {"type": "bool", "default": False},
 }
 
 
@@ -53,13 +56,15 @@ class ActionModule(ActionBase):
 
     def _transact(self, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["state"] == "restored":
-            return self._restore(target, *_run(arguments))
+            return self._restore(target, *_run(arguments), overwrite=bool(arguments["overwrite_foreign_changes"]))
         feature = arguments["feature"]
         values = {name: _number(value) for name, value in arguments["values"].items()}
         if self._task.check_mode:
             change = transaction.preview(target, feature, values)
         else:
-            change = transaction.apply(target, feature, values, *_run(arguments))
+            journal, run_dir = _run(arguments)
+            with lock.held(target, run_dir, os.getppid()):
+                change = transaction.apply(target, feature, values, journal, run_dir)
         return {
             "changed": change.changed,
             "requested": dict(change.requested),
@@ -67,9 +72,12 @@ class ActionModule(ActionBase):
             "diff": _difference(f"{target.host}: {feature}", change.before, change.after),
         }
 
-    def _restore(self, target: Target, journal: Journal, run_dir: Path) -> dict[str, Any]:
-        do = transaction.preview_restore if self._task.check_mode else transaction.restore
-        restored = do(target, journal, run_dir)
+    def _restore(self, target: Target, journal: Journal, run_dir: Path, *, overwrite: bool) -> dict[str, Any]:
+        if self._task.check_mode:
+            restored = transaction.preview_restore(target, journal, run_dir)
+        else:
+            with lock.held(target, run_dir, os.getppid(), restoring=True):
+                restored = transaction.restore(target, journal, run_dir, overwrite_foreign_changes=overwrite)
         return {
             "changed": restored.changed,
             "diff": _difference(f"{target.host}: configuration", restored.before, restored.after),

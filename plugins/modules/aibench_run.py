@@ -8,7 +8,8 @@ description:
   - V(opened) plans the tests, makes the run's folder and its journal, and starts the guard that restores the switches
     if the playbook ends before it has done so itself. In check mode it only plans.
   - V(closed) computes the KPIs of all trials, closes the journal and ends the guard.
-  - V(pending) lists earlier runs that ended with switches still changed.
+  - V(pending) lists earlier runs that ended with switches still changed. It refuses while another run uses one of the
+    inventory's switches, whoever has started it on this machine.
 options:
   state:
     description: What to do.
@@ -30,6 +31,11 @@ options:
   lab_state:
     description: State folder of the virtual lab; left out for a lab that is always there.
     type: path
+  break_lock:
+    description:
+      - With O(state=pending), end the run that uses the lab, wait until its guard has restored, and say so.
+    type: bool
+    default: false
 author: aibench
 """
 

@@ -5,8 +5,10 @@ module: aibench_setting
 short_description: Apply a setting to a switch under test, and bring the switch back
 description:
   - Applies one feature, such as the ECN thresholds, to a switch over SSH or gNMI, whichever its platform speaks.
-  - Before the first change of a run the switch's configuration is saved in I(run_dir) and journalled. With
-    I(state=restored) the switch is brought back from there, and an empty difference has to prove it.
+  - Before the first change of a run the switch's configuration is saved in I(run_dir) and, where its platform has
+    checkpoints, on the switch, and journalled. With I(state=restored) the switch is brought back from there, and an
+    empty difference has to prove it. A checkpoint for which there is no room keeps the change away.
+  - A change is armed to fall back by itself, where the platform can do that, until its values were read back.
   - A setting that is already there is not sent again.
   - Values outside the platform's range are refused before anything is sent, with the limits.
   - Every value is read back; the switch's own values are returned in C(programmed), also where it rounded.
@@ -40,6 +42,12 @@ options:
   run_dir:
     description: The run's folder, with its journal. Required unless in check mode with I(state=applied).
     type: path
+  overwrite_foreign_changes:
+    description:
+      - With I(state=restored), bring the switch back although somebody else has changed it since the run's last change,
+        and give up what they did. Otherwise such a switch is left as it is, and the task fails with the difference.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
