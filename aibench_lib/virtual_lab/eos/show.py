@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from aibench_lib import __version__
-from aibench_lib.virtual_lab.eos.grammar import Match
-from aibench_lib.virtual_lab.eos.pipe import apply_pipe
+from aibench_lib.virtual_lab.cli.grammar import Match
+from aibench_lib.virtual_lab.cli.pipe import apply_pipe
+from aibench_lib.virtual_lab.eos import effects
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 
 Found = Match[Any]
@@ -17,7 +18,7 @@ SOFTWARE = f"{__version__} (simulated)"
 
 def version(_: EosSwitch, __: Found) -> str:
     """Return what runs: a simulation, and it says so."""
-    return f"Arista EOS command line on {MODEL}\nSoftware image version: {SOFTWARE}\nArchitecture: simulated\n"
+    return f"Arista {MODEL} (simulated)\nSoftware image version: {SOFTWARE}\nArchitecture: simulated\n"
 
 
 def hostname(switch: EosSwitch, _: Found) -> str:
@@ -25,27 +26,57 @@ def hostname(switch: EosSwitch, _: Found) -> str:
     return f"Hostname: {switch.running.hostname}\nFQDN:     {switch.running.hostname}\n"
 
 
+def clock(switch: EosSwitch, _: Found) -> str:
+    """Return the lab's time."""
+    return f"{switch.physical.now():%a %b %e %H:%M:%S %Y}\nTimezone: UTC\nClock source: local\n"
+
+
 def lldp_neighbors(switch: EosSwitch, _: Found) -> str:
     """Return a table of the nodes at the other ends of links that are up."""
     rows = [
         (interface.replace("Ethernet", "Et"), port.node, port.interface, "120")
         for interface, port in switch.neighbours.items()
-        if not switch.is_shut(interface)
+        if switch.physical.has_light(interface) and not switch.is_shut(interface)
     ]
     return _table(("Port", "Neighbor Device ID", "Neighbor Port ID", "TTL"), rows)
 
 
 def interfaces_status(switch: EosSwitch, _: Found) -> str:
-    """Return a table of the interfaces and whether they are up."""
+    """Return a table of the interfaces, whether they are up, and how fast."""
     rows = [
         (
             interface.replace("Ethernet", "Et"),
             f"{port.node} {port.interface}",
-            "disabled" if switch.is_shut(interface) else "connected",
+            _status(switch, interface),
+            "routed" if interface in switch.addresses() else "1",
+            "full",
+            f"{switch.physical.gbps(interface)}G" if switch.physical.gbps(interface) else "auto",
+            "simulated",
         )
         for interface, port in switch.neighbours.items()
     ]
-    return _table(("Port", "Name", "Status"), rows)
+    return _table(("Port", "Name", "Status", "Vlan", "Duplex", "Speed", "Type"), rows)
+
+
+def ip_interface_brief(switch: EosSwitch, _: Found) -> str:
+    """Return a table of the interfaces that have an address."""
+    rows = [
+        (interface, str(address), *_protocol(switch, interface), str(effects.mtu(switch.running, interface)), "")
+        for interface, address in switch.addresses().items()
+    ]
+    return _table(("Interface", "IP Address", "Status", "Protocol", "MTU", "Owner"), rows)
+
+
+def _status(switch: EosSwitch, interface: str) -> str:
+    if switch.is_shut(interface):
+        return "disabled"
+    return "connected" if switch.physical.has_light(interface) else "notconnect"
+
+
+def _protocol(switch: EosSwitch, interface: str) -> tuple[str, str]:
+    if switch.is_shut(interface):
+        return "admin down", "down"
+    return ("up", "up") if switch.physical.has_light(interface) else ("down", "down")
 
 
 def qos_ecn(switch: EosSwitch, found: Found) -> str:
