@@ -1,4 +1,4 @@
-"""The text of a switch's configuration from before the run, kept on our side."""
+"""The text of a switch's configuration, kept on our side: from before the run, and as our last change has left it."""
 
 import difflib
 import hashlib
@@ -15,6 +15,8 @@ from aibench_lib.switch.target import Target
 
 SETTINGS = "settings"
 SUFFIX = {Transport.NETMIKO: "cfg", Transport.GNMI: "json"}
+SHOWN_LINES = 40
+"""Lines of a difference in a message; the file has them all."""
 
 
 def take(switch: Switch, target: Target, journal: Journal, run_dir: Path) -> None:
@@ -55,9 +57,43 @@ def load(taken: Mapping[str, Any], target: Target, run_dir: Path) -> str:
     return content.decode()
 
 
-def difference(found: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def keep_after(lines: Sequence[str], host: str, run_dir: Path) -> dict[str, str]:
+    """Write what a change has left beside the snapshot; return where, and by what to know it.
+
+    Raises:
+        LabError: The file cannot be written.
+    """
+    file = f"{SETTINGS}/{host}.after.cfg"
+    _write(run_dir / file, _text(lines))
+    return {"after": file, "after_sha256": fingerprint(lines)}
+
+
+def load_after(left: Mapping[str, Any], run_dir: Path) -> list[str] | None:
+    """Return what the change of a ``change_applied`` event had left, None if the file is not that any more."""
+    try:
+        text = (run_dir / str(left["after"])).read_text(encoding="utf-8")
+    except (OSError, KeyError, UnicodeDecodeError):
+        return None
+    lines = text.splitlines()
+    return lines if fingerprint(lines) == left["after_sha256"] else None
+
+
+def fingerprint(lines: Sequence[str]) -> str:
+    """Return by what a configuration is known again."""
+    return hashlib.sha256(_text(lines).encode()).hexdigest()
+
+
+def difference(
+    found: Sequence[str], wanted: Sequence[str], names: tuple[str, str] = ("switch", "snapshot")
+) -> list[str]:
     """Return what has to change in ``found`` to become ``wanted``, as a unified diff; empty if nothing."""
-    return list(difflib.unified_diff(found, wanted, "switch", "snapshot", lineterm="", n=1))
+    return list(difflib.unified_diff(found, wanted, *names, lineterm="", n=1))
+
+
+def shown(lines: Sequence[str]) -> str:
+    """Return a difference as far as it fits into a message."""
+    more = [f"... {len(lines) - SHOWN_LINES} more lines"] if len(lines) > SHOWN_LINES else []
+    return "\n".join([*lines[:SHOWN_LINES], *more])
 
 
 def keep_difference(lines: Sequence[str], host: str, run_dir: Path) -> Path:
@@ -67,8 +103,12 @@ def keep_difference(lines: Sequence[str], host: str, run_dir: Path) -> Path:
         LabError: The file cannot be written.
     """
     path = run_dir / SETTINGS / f"{host}.diff"
-    _write(path, "\n".join(lines) + "\n")
+    _write(path, _text(lines))
     return path
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "\n".join(lines) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,7 +1,8 @@
 """Change a switch so that it can always be brought back.
 
-Journal before act; snapshot before the first change; everything that was applied is read back; a restore needs the
-journal and the snapshot alone, and counts only when an empty difference proves it.
+Journal before act; snapshot before the first change, on our side and on the switch; a change is armed to fall back by
+itself until everything was read back; a restore (:mod:`aibench_lib.switch.restoration`) needs the journal and the
+snapshot alone, and counts only when an empty difference proves it.
 """
 
 from collections.abc import Mapping
@@ -12,13 +13,17 @@ from typing import Any
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
-from aibench_lib.switch import snapshot
+from aibench_lib.switch import checkpoint, snapshot
+from aibench_lib.switch.record import change_name, record_of, unrestored
+from aibench_lib.switch.restoration import Restored, preview_restore, refuse_foreign_changes, restore
 from aibench_lib.switch.session import Switch, connect
 from aibench_lib.switch.setting import Setting, parse_setting
 from aibench_lib.switch.target import Target
 
-SHOWN_LINES = 40
-"""Lines of a difference in a message; the file has them all."""
+__all__ = ["Change", "Restored", "apply", "preview", "preview_restore", "restore", "unrestored"]
+
+DEAD_MAN_SECONDS = 300
+"""After this time a switch takes a change back by itself unless it was confirmed; reading back takes a part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +40,6 @@ class Change:
     """The template rendered with the values the switch had; empty if it had none."""
     after: str
     """The template rendered with the requested values."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Restored:
-    """A switch that is proven to be as it was before the run, or the way there."""
-
-    host: str
-    changed: bool
-    before: str = ""
-    """The configuration that was found, without what differs between two reads of the same one."""
-    after: str = ""
-    """The configuration of the snapshot, likewise."""
 
 
 def preview(target: Target, feature: str, values: Mapping[str, Any]) -> Change:
@@ -77,92 +70,73 @@ def apply(target: Target, feature: str, values: Mapping[str, Any], journal: Jour
 
     Raises:
         SpecError: The values are wrong or not attainable on this platform; nothing was sent.
-        LabError: The switch refused, is unreachable, or does not show what was applied.
+        LabError: The switch refused, is unreachable, has no room for a checkpoint, does not show what was applied, or
+            was changed by somebody else since our last change.
     """
     setting = parse_setting(target, feature, values)
     if not run_dir.is_dir():
         raise SpecError(f"run_dir: {run_dir}: no such folder; the snapshot of {target.host} goes into it")
     facts = {"host": target.host, "feature": feature, "requested": setting.requested}
+    _check_whole(journal, target.host)
+    ended: dict[str, Any] = {}
     with connect(target) as switch:
-        before = switch.read_back(setting)
-        programmed = before
+        before = programmed = switch.read_back(setting)
         if before != setting.requested:
-            rendered = setting.rendered(setting.requested)
-            if _pending(journal, target.host) is None:
-                snapshot.take(switch, target, journal, run_dir)
-            journal.append("change_intended", **facts, rendered=rendered)
-            switch.apply(rendered)
-            programmed = switch.read_back(setting)
+            programmed, ended = _program(switch, setting, journal, run_dir)
     _check_present(setting, programmed)
     change = _change(setting, before, programmed)
-    journal.append("change_applied", **facts, programmed=programmed, changed=change.changed)
+    journal.append("change_applied", **facts, programmed=programmed, changed=change.changed, **ended)
     return change
 
 
-def restore(target: Target, journal: Journal, run_dir: Path) -> Restored:
-    """Bring a switch back to its snapshot and prove it, from the journal and the snapshot alone.
+def _check_whole(journal: Journal, host: str) -> None:
+    """Raise an error if an earlier change was broken off: it may fall back later and take this one with it."""
+    record = record_of(journal, host)
+    if not record.is_clear:
+        raise LabError(host, "an earlier change of this run was broken off; restore it first (playbooks/restore.yml)")
 
-    A switch without a snapshot in the journal, or already restored, is left alone.
 
-    Raises:
-        SpecError: The snapshot belongs to another platform.
-        LabError: The snapshot is damaged, the switch refused or is unreachable, or it still differs; the message shows
-            the difference, which is also in ``settings/<host>.diff``.
-    """
-    taken = _pending(journal, target.host)
-    if taken is None:
-        return Restored(host=target.host, changed=False)
-    with suppress(LabError):  # a full disk must not keep the switch changed; "restored" below will report it
-        journal.append("restore_started", host=target.host)
+def _program(
+    switch: Switch, setting: Setting, journal: Journal, run_dir: Path
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Make the change; return the values read back, and what the journal must know of its end."""
+    target = setting.target
+    kept = _prepare(switch, target, journal, run_dir)
+    name = change_name(run_dir, record_of(journal, target.host))
+    seconds = DEAD_MAN_SECONDS if switch.has_dead_man else None
+    rendered = setting.rendered(setting.requested)
+    journal.append(
+        "change_intended",
+        host=target.host,
+        feature=setting.feature,
+        requested=setting.requested,
+        rendered=rendered,
+        change=name,
+        checkpoint=kept,
+        seconds=seconds,
+    )
+    switch.apply(rendered, name, seconds, kept)
     try:
-        text = snapshot.load(taken, target, run_dir)
-        with connect(target) as switch:
-            found = switch.comparable(switch.read_config())
-            wanted = switch.comparable(text)
-            if found != wanted:
-                switch.restore(text)
-                _prove(switch, wanted, target.host, run_dir)
-    except (LabError, SpecError) as error:
-        with suppress(LabError):  # what went wrong with the switch is what the operator must read
-            journal.append("restore_failed", host=target.host, error=str(error))
+        programmed = switch.read_back(setting)
+        _check_present(setting, programmed)
+    except LabError:
+        with suppress(LabError):  # what went wrong first is what the operator must read; the restore cancels again
+            switch.cancel(name, kept)
         raise
-    journal.append("restored", host=target.host, changed=found != wanted)
-    return _restored(target.host, found, wanted)
+    switch.confirm(name)
+    after = snapshot.keep_after(switch.comparable(switch.read_config()), target.host, run_dir)
+    return programmed, {"change": name, **after}
 
 
-def preview_restore(target: Target, journal: Journal, run_dir: Path) -> Restored:
-    """Say what `restore` would change; writes nothing, neither on the switch nor here.
-
-    Raises:
-        SpecError: The snapshot belongs to another platform.
-        LabError: The snapshot is damaged or the switch cannot be read.
-    """
-    taken = _pending(journal, target.host)
-    if taken is None:
-        return Restored(host=target.host, changed=False)
-    text = snapshot.load(taken, target, run_dir)
-    with connect(target) as switch:
-        return _restored(target.host, switch.comparable(switch.read_config()), switch.comparable(text))
-
-
-def unrestored(journal: Journal) -> list[str]:
-    """Return the switches that have a snapshot and are not restored since, in the order they were first changed."""
-    pending: dict[str, None] = {}
-    for event in journal.events():
-        if event["event"] == "snapshot_taken":
-            pending[event["host"]] = None
-        elif event["event"] == "restored":
-            pending.pop(event["host"], None)
-    return list(pending)
-
-
-def _pending(journal: Journal, host: str) -> dict[str, Any] | None:
-    """Return the ``snapshot_taken`` event of a switch that is not restored since."""
-    taken = None
-    for event in journal.events():
-        if event.get("host") == host and event["event"] in ("snapshot_taken", "restored"):
-            taken = event if event["event"] == "snapshot_taken" else None
-    return taken
+def _prepare(switch: Switch, target: Target, journal: Journal, run_dir: Path) -> str | None:
+    """See to it that the switch can be brought back; return the name of its own checkpoint, None if it has none."""
+    record = record_of(journal, target.host)
+    if record.taken is None:
+        snapshot.take(switch, target, journal, run_dir)
+        record = record_of(journal, target.host)
+    else:
+        refuse_foreign_changes(switch, target, record, switch.comparable(switch.read_config()), run_dir)
+    return checkpoint.save(switch, target, record, journal, run_dir)
 
 
 def _change(setting: Setting, before: Mapping[str, Any], programmed: Mapping[str, Any]) -> Change:
@@ -190,16 +164,3 @@ def _check_present(setting: Setting, programmed: Mapping[str, Any]) -> None:
 
 def _lacking(value: object) -> bool:
     return value is None or (isinstance(value, Mapping) and None in value.values())
-
-
-def _prove(switch: Switch, wanted: list[str], host: str, run_dir: Path) -> None:
-    difference = snapshot.difference(switch.comparable(switch.read_config()), wanted)
-    if difference:
-        path = snapshot.keep_difference(difference, host, run_dir)
-        shown = "\n".join(difference[:SHOWN_LINES])
-        more = f"\n... {len(difference) - SHOWN_LINES} more lines" if len(difference) > SHOWN_LINES else ""
-        raise LabError(host, f"still differs from its snapshot; put this right by hand ({path}):\n{shown}{more}")
-
-
-def _restored(host: str, found: list[str], wanted: list[str]) -> Restored:
-    return Restored(host=host, changed=found != wanted, before="\n".join(found) + "\n", after="\n".join(wanted) + "\n")
