@@ -72,6 +72,7 @@ class CallbackModule(Default):
         if result.result.get("changed"):
             self._changed.append(result.host.get_name())
         if result.task.action.startswith("aibench_"):
+            self._tell_table(result)
             for line in result.result.get("msg") or ():
                 self._tell_headline()
                 self._display.display(f"  {line}")
@@ -81,6 +82,7 @@ class CallbackModule(Default):
         if not self._terse:
             super().v2_runner_on_failed(result, ignore_errors)
             return
+        self._tell_table(result)
         message = str(result.result.get("msg", "failed without a message"))
         self._failed.setdefault(message, []).append(result.host.get_name())
 
@@ -111,6 +113,12 @@ class CallbackModule(Default):
         if self._headline is not None:
             self._display.display(self._headline, color=constants.COLOR_HIGHLIGHT)
             self._headline = None
+
+    def _tell_table(self, result: Any) -> None:
+        """Show the lines of a table, each in the colour it names."""
+        for colour, line in result.result.get("table") or ():
+            self._tell_headline()
+            self._display.display(f"  {line}", color=colour)
 
     def _tell_results(self) -> None:
         if self._changed or self._failed:
