@@ -17,6 +17,7 @@ from aibench_lib.units import GBPS, NS_PER_SECOND
 from aibench_lib.virtual_lab import agents
 from aibench_lib.virtual_lab.cli import ssh
 from aibench_lib.virtual_lab.credentials import make_credentials
+from aibench_lib.virtual_lab.faults import Faults
 from aibench_lib.virtual_lab.gnmi.service import GnmiService, Target, serve_gnmi
 from aibench_lib.virtual_lab.gnmi.subscription import Subscription, demand
 from aibench_lib.virtual_lab.history import History
@@ -51,6 +52,7 @@ class Lab:
         self.addresses = addresses(spec.topology, network)
         self.writes = Writes(self._written)
         self.switches = make_switches(spec.topology, spec.platforms, self.writes)
+        self.faults = {name: Faults() for name in self.switches}
         # On a whole second, so that trials meet the sampling grid alike at every start: same seed, same values.
         self.world = World(spec.topology, spec.parameters, self.switches, start_ns - start_ns % NS_PER_SECOND)
         wire(self.switches.values(), spec.topology, self.world.is_up, lambda: self.world.now_ns)
@@ -86,7 +88,9 @@ class Lab:
                 converse = self._conversation(name)
                 if converse is None:
                     continue
-                acceptor = await ssh.serve_ssh(converse, self.addresses[name], key, credentials.password)
+                acceptor = await ssh.serve_ssh(
+                    converse, self.addresses[name], key, credentials.password, faults=self.faults[name]
+                )
                 self._servers.callback(acceptor.close)
             for name in self.switches:
                 await self._start_gnmi(name, credentials.password, tls)
@@ -129,7 +133,13 @@ class Lab:
         nos = PLATFORMS[self._platforms[name]]
         configuration = nos.configuration(switch) if nos.configuration else None
         target = Target(
-            name, interfaces, nos.containers, configuration, nos.models, functools.partial(self.writes.add, name)
+            name,
+            interfaces,
+            nos.containers,
+            configuration,
+            nos.models,
+            functools.partial(self.writes.add, name),
+            self.faults[name],
         )
         service = GnmiService(target, self.world, password, self._attach, self._detach)
         server = await serve_gnmi(service, self.addresses[name], nos.gnmi_port, tls)
@@ -225,6 +235,11 @@ class VirtualLab:
     def switches(self) -> Mapping[str, SimulatedSwitch]:
         """The switches, as they are behind their wires."""
         return self._lab.switches
+
+    @property
+    def faults(self) -> Mapping[str, Faults]:
+        """What the switches do wrong."""
+        return self._lab.faults
 
     @property
     def now_ns(self) -> int:

@@ -12,10 +12,10 @@ from aibench_lib.errors import AibenchError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.run import lock
 from aibench_lib.run.parent import end_with_parent
+from aibench_lib.run.variables import plain, target_of
 from aibench_lib.switch import transaction
-from aibench_lib.switch.target import Target, parse_target
+from aibench_lib.switch.target import Target
 
-TARGET_VARIABLES = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch")
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["applied", "restored"], "default": "applied"},
     "feature": {"type": "str"},
@@ -42,15 +42,8 @@ class ActionModule(ActionBase):
         end_with_parent()
         variables = task_vars or {}
         try:
-            target = parse_target(
-                variables["inventory_hostname"],
-                {
-                    name: _plain(self._templar.template(variables[name]))
-                    for name in TARGET_VARIABLES
-                    if name in variables
-                },
-            )
-            return result | self._transact(target, _plain(arguments))
+            target = target_of(variables, self._templar.template)
+            return result | self._transact(target, plain(arguments))
         except AibenchError as error:
             return result | {"failed": True, "msg": str(error)}
 
@@ -98,15 +91,3 @@ def _difference(what: str, before: str, after: str) -> dict[str, str]:
 def _number(value: Any) -> Any:
     """Return a number for its digits: what is given with ``-e name=100`` arrives as text."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def _plain(value: Any) -> Any:
-    """Return a value without the tags that Ansible attaches: the library knows Python's own types alone."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(member) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(member) for member in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value

@@ -8,6 +8,7 @@ from typing import Protocol
 import asyncssh
 
 from aibench_lib.virtual_lab.credentials import USERNAME
+from aibench_lib.virtual_lab.faults import Faults, HangUp
 
 PORT = 2222
 """Above 1023: the virtual lab needs no privileges."""
@@ -47,6 +48,7 @@ async def serve_ssh(
     host_key: asyncssh.SSHKey,
     password: str,
     port: int = PORT,
+    faults: Faults | None = None,
 ) -> asyncssh.SSHAcceptor:
     """Listen for SSH clients of one switch.
 
@@ -56,6 +58,7 @@ async def serve_ssh(
         host_key: The switch's.
         password: Of the one user there is.
         port: Where to listen.
+        faults: What the switch does wrong.
 
     Raises:
         OSError: The address is in use.
@@ -68,7 +71,7 @@ async def serve_ssh(
             process.exit(0)
             return
         with contextlib.suppress(ConnectionError):  # the client may hang up at any time
-            await _converse(session, process)
+            await _converse(session, process, faults or Faults())
 
     return await asyncssh.listen(
         address,
@@ -82,7 +85,7 @@ async def serve_ssh(
     )
 
 
-async def _converse(session: Conversation, process: "asyncssh.SSHServerProcess[str]") -> None:
+async def _converse(session: Conversation, process: "asyncssh.SSHServerProcess[str]", faults: Faults) -> None:
     process.stdout.write(session.prompt)
     while not session.closed:
         try:
@@ -94,7 +97,12 @@ async def _converse(session: Conversation, process: "asyncssh.SSHServerProcess[s
             continue
         if not line:
             break
-        process.stdout.write(session.answer(line) + session.prompt)
+        try:
+            heard = faults.hear(line)
+        except HangUp:
+            process.get_extra_info("connection").abort()
+            return
+        process.stdout.write(session.answer(heard) + session.prompt)
     process.exit(0)
 
 

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import grpc
@@ -10,6 +10,7 @@ from pygnmi.spec.v080 import gnmi_pb2
 
 from aibench_lib.model import Port
 from aibench_lib.virtual_lab.credentials import USERNAME
+from aibench_lib.virtual_lab.faults import Faults, Refusal
 from aibench_lib.virtual_lab.gnmi import values as typed
 from aibench_lib.virtual_lab.gnmi.paths import Elements, from_proto, text, to_proto, without_keys
 from aibench_lib.virtual_lab.gnmi.plan import Listing, RequestError, plan
@@ -59,6 +60,7 @@ class Target:
     models: tuple[str, ...]
     note: Callable[[str], None]
     """Told of every change that a client asks for."""
+    faults: Faults = field(default_factory=Faults)
 
 
 class GnmiService:
@@ -183,6 +185,10 @@ class GnmiService:
                 Code.UNIMPLEMENTED, f"{self._target.name}: configuration is changed by the CLI over SSH"
             )
             return None
+        try:
+            request = self._target.faults.hear_set(request)
+        except Refusal as refused:
+            await context.abort(Code.INVALID_ARGUMENT, str(refused))
         deletes = [from_proto(request.prefix, path) for path in request.delete]
         try:
             replaces = [(from_proto(request.prefix, item.path), typed.read(item.val)) for item in request.replace]
@@ -192,6 +198,8 @@ class GnmiService:
         refusal = configuration.change(deletes, replaces, updates)
         if refusal:
             await context.abort(Code.INVALID_ARGUMENT, refusal)
+        if self._target.faults.loses_answers:
+            await context.abort(Code.UNAVAILABLE, "Socket closed")
         result = gnmi_pb2.UpdateResult
         operations = [
             *((path, result.DELETE) for path in deletes),
