@@ -85,6 +85,7 @@ def _platform(parts: dict[str, object], where: str) -> Platform:
 
 def _cli(values: object, where: str) -> Cli:
     parts = _mapping(values, where)
+    _check_commands(parts, where)
     parts["shape"] = _word(Shape, parts.get("shape"), f"{where}.shape")
     parts["edit"] = build(Edit, _mapping(parts.get("edit"), f"{where}.edit"), f"{where}.edit")
     for key, kind in (("dead_man", DeadMan), ("checkpoint", Checkpoint)):
@@ -94,6 +95,16 @@ def _cli(values: object, where: str) -> Cli:
     restore["by"] = _word(TextRestore, restore.get("by"), f"{where}.from_text.by")
     parts["from_text"] = _facts(FromText, restore, f"{where}.from_text")
     return _facts(Cli, parts, where)
+
+
+def _check_commands(parts: Mapping[str, object], where: str) -> None:
+    """Refuse a command that YAML reads as something else, such as one with a colon and a space that is not quoted."""
+    for key, value in parts.items():
+        if isinstance(value, Mapping):
+            _check_commands(value, f"{where}.{key}")
+        for member in value if isinstance(value, list) else ():
+            if not isinstance(member, str):
+                raise SpecError(f"{where}.{key}: {member!r} is not text; quote the command")
 
 
 def _device_facts(values: object, where: str) -> DeviceFacts:

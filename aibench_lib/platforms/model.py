@@ -237,6 +237,8 @@ class ReadBack:
     """Values that every switch of this platform has, so that nothing is read."""
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     """Value -> {what the switch shows: our word}; it shows ``absent`` where it shows nothing."""
+    absent: dict[str, Any] = field(default_factory=dict)
+    """Value -> what it is where the switch shows nothing."""
     scale: dict[str, int] = field(default_factory=dict)
     """Value -> what the number that the switch shows is multiplied with."""
 

@@ -5,7 +5,14 @@ from typing import Any
 
 from aibench_lib.switch.target import Target, parse_target
 
-TARGET_VARIABLES = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "switch")
+TARGET_VARIABLES = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_password",
+    "ansible_ssh_private_key_file",
+    "switch",
+)
 
 
 def target_of(variables: Mapping[str, Any], template: Callable[[Any], Any] = lambda value: value) -> Target:

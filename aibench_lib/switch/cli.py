@@ -59,6 +59,8 @@ class CliSwitch:
                 port=target.port or self._cli.port,
                 username=target.username,
                 password=target.password,
+                use_keys=target.key_file is not None,
+                key_file=target.key_file,
                 ssh_strict=True,
                 system_host_keys=target.known_hosts is None,
                 alt_host_keys=target.known_hosts is not None,

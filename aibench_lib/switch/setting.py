@@ -69,7 +69,7 @@ class Setting:
         if words is not None:
             return words.get("absent" if shown is None else str(shown).lower())
         if shown is None:
-            return None
+            return self.facts.read_back.absent.get(name)
         scale = self.facts.read_back.scale.get(name)
         if scale is not None:
             return round(Decimal(str(shown)) * scale)

@@ -21,6 +21,8 @@ class Target:
     platform: str
     username: str
     password: str = field(repr=False)
+    key_file: str | None = None
+    """Private key for SSH; None means the password."""
     port: int | None = None
     """SSH port; None means the platform's own."""
     known_hosts: str | None = None
@@ -38,14 +40,15 @@ def parse_target(host: str, variables: Mapping[str, Any]) -> Target:
 
     Args:
         host: The inventory's name.
-        variables: Holds ``ansible_host``, ``ansible_user``, ``ansible_password``, optionally ``ansible_port``, and the
-            mapping ``switch`` with ``platform``, ``known_hosts``, ``gnmi_port``, ``ca`` and the platform's options.
+        variables: Holds ``ansible_host``, ``ansible_user``, ``ansible_password`` or ``ansible_ssh_private_key_file``
+            (SSH alone), optionally ``ansible_port``, and the mapping ``switch`` with ``platform``, ``known_hosts``, ``gnmi_port``, ``ca`` and the platform's options.
 
     Raises:
         SpecError: A variable is missing, a key of ``switch`` is unknown, or there is no such platform.
     """
+    key_file = _file(variables.get("ansible_ssh_private_key_file"), f"{host}: ansible_ssh_private_key_file")
     for name in ("ansible_user", "ansible_password", "switch"):
-        if variables.get(name) is None:
+        if variables.get(name) is None and not (name == "ansible_password" and key_file):
             raise SpecError(f"{host}: {name}: missing; a switch needs this variable")
     switch = variables["switch"]
     if not isinstance(switch, Mapping) or "platform" not in switch:
@@ -65,7 +68,8 @@ def parse_target(host: str, variables: Mapping[str, Any]) -> Target:
         port=_port(variables.get("ansible_port"), f"{host}: ansible_port"),
         platform=platform.name,
         username=str(variables["ansible_user"]),
-        password=str(variables["ansible_password"]),
+        password=str(variables.get("ansible_password") or ""),
+        key_file=key_file,
         known_hosts=_file(values["known_hosts"], f"{host}: switch.known_hosts"),
         gnmi_port=_port(values["gnmi_port"], f"{host}: switch.gnmi_port"),
         ca=_file(values["ca"], f"{host}: switch.ca"),
