@@ -27,6 +27,8 @@ class Record:
     """The event of the last change whose end is known."""
     in_the_air: dict[str, str | None] = field(default_factory=dict)
     """Changes that were announced and whose end is not known -> the checkpoint that they may fall back to."""
+    held: dict[str, str | None] = field(default_factory=dict)
+    """Those of them that were left unconfirmed on purpose."""
     restoring: bool = False
     """Whether a restore has begun to write."""
     changes: int = 0
@@ -94,6 +96,11 @@ def _after(record: Record, event: Mapping[str, Any]) -> Record:
         case "change_applied" if event["changed"]:
             record.left = event
             record.in_the_air.clear()
+        case "change_held":
+            record.held[event["change"]] = record.in_the_air.get(event["change"])
+        case "change_released":
+            record.held.pop(event["change"], None)
+            record.in_the_air.pop(event["change"], None)
         case "restore_intended":
             record.restoring = True
     return record

@@ -20,7 +20,7 @@ from aibench_lib.switch.session import Switch, connect
 from aibench_lib.switch.setting import Setting, parse_setting
 from aibench_lib.switch.target import Target
 
-__all__ = ["Change", "Restored", "apply", "preview", "preview_restore", "restore", "unrestored"]
+__all__ = ["Change", "Restored", "apply", "preview", "preview_restore", "release", "restore", "unrestored"]
 
 DEAD_MAN_SECONDS = 300
 """After this time a switch takes a change back by itself unless it was confirmed; reading back takes a part of it."""
@@ -36,6 +36,8 @@ class Change:
     programmed: Mapping[str, Any]
     """Read back from the switch: after an `apply` what it made of the request, in a `preview` what it has now."""
     changed: bool
+    held: bool = False
+    """Whether the switch will take it back by itself, because it was never confirmed."""
     before: str
     """The template rendered with the values the switch had; empty if it had none."""
     after: str
@@ -55,7 +57,15 @@ def preview(target: Target, feature: str, values: Mapping[str, Any]) -> Change:
     return _change(setting, current, current)
 
 
-def apply(target: Target, feature: str, values: Mapping[str, Any], journal: Journal, run_dir: Path) -> Change:
+def apply(
+    target: Target,
+    feature: str,
+    values: Mapping[str, Any],
+    journal: Journal,
+    run_dir: Path,
+    *,
+    hold_seconds: int | None = None,
+) -> Change:
     """Make a switch take a setting, and return what it made of it.
 
     What is already there is not sent again.  A programmed value that differs from the requested one (a switch rounds
@@ -67,6 +77,8 @@ def apply(target: Target, feature: str, values: Mapping[str, Any], journal: Jour
         values: Such as ``ecn_threshold_bytes``.
         journal: The run's journal.
         run_dir: The run's folder; the snapshot goes into its ``settings/``.
+        hold_seconds: Leave the change unconfirmed, where the platform has a dead man: the switch takes it back after
+            this time, or at a `release`.  Until then it takes no other change.
 
     Raises:
         SpecError: The values are wrong or not attainable on this platform; nothing was sent.
@@ -82,11 +94,31 @@ def apply(target: Target, feature: str, values: Mapping[str, Any], journal: Jour
     with connect(target) as switch:
         before = programmed = switch.read_back(setting)
         if before != setting.requested:
-            programmed, ended = _program(switch, setting, journal, run_dir)
+            programmed, ended = _program(switch, setting, journal, run_dir, hold_seconds)
     _check_present(setting, programmed)
-    change = _change(setting, before, programmed)
-    journal.append("change_applied", **facts, programmed=programmed, changed=change.changed, **ended)
+    held = bool(ended) and "after_sha256" not in ended
+    change = _change(setting, before, programmed, held=held)
+    event = "change_held" if held else "change_applied"
+    journal.append(event, **facts, programmed=programmed, changed=change.changed, **ended)
     return change
+
+
+def release(target: Target, journal: Journal) -> bool:
+    """Take back what `apply` has left unconfirmed; return whether there was anything.
+
+    What the switch has taken back by itself meanwhile is no error.
+
+    Raises:
+        LabError: The switch is unreachable or refused.
+    """
+    held = dict(record_of(journal, target.host).held)
+    if not held:
+        return False
+    with connect(target) as switch:
+        for change, kept in held.items():
+            switch.cancel(change, kept)
+            journal.append("change_released", host=target.host, change=change)
+    return True
 
 
 def _check_whole(journal: Journal, host: str) -> None:
@@ -97,13 +129,13 @@ def _check_whole(journal: Journal, host: str) -> None:
 
 
 def _program(
-    switch: Switch, setting: Setting, journal: Journal, run_dir: Path
+    switch: Switch, setting: Setting, journal: Journal, run_dir: Path, hold_seconds: int | None
 ) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Make the change; return the values read back, and what the journal must know of its end."""
     target = setting.target
     kept = _prepare(switch, target, journal, run_dir)
     name = change_name(run_dir, record_of(journal, target.host))
-    seconds = DEAD_MAN_SECONDS if switch.has_dead_man else None
+    seconds = (hold_seconds or DEAD_MAN_SECONDS) if switch.has_dead_man else None
     rendered = setting.rendered(setting.requested)
     journal.append(
         "change_intended",
@@ -123,6 +155,8 @@ def _program(
         with suppress(LabError):  # what went wrong first is what the operator must read; the restore cancels again
             switch.cancel(name, kept)
         raise
+    if hold_seconds and switch.has_dead_man:
+        return programmed, {"change": name}
     switch.confirm(name)
     after = snapshot.keep_after(switch.comparable(switch.read_config()), target.host, run_dir)
     return programmed, {"change": name, **after}
@@ -139,7 +173,9 @@ def _prepare(switch: Switch, target: Target, journal: Journal, run_dir: Path) ->
     return checkpoint.save(switch, target, record, journal, run_dir)
 
 
-def _change(setting: Setting, before: Mapping[str, Any], programmed: Mapping[str, Any]) -> Change:
+def _change(
+    setting: Setting, before: Mapping[str, Any], programmed: Mapping[str, Any], *, held: bool = False
+) -> Change:
     known = not any(_lacking(value) for value in before.values())
     return Change(
         host=setting.target.host,
@@ -147,6 +183,7 @@ def _change(setting: Setting, before: Mapping[str, Any], programmed: Mapping[str
         requested=setting.requested,
         programmed=programmed,
         changed=before != setting.requested,
+        held=held,
         before=setting.rendered(before) if known else "",
         after=setting.rendered(setting.requested),
     )
