@@ -1,12 +1,13 @@
 """One user's conversation with the CLI of a simulated EOS switch; knows nothing of SSH."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from aibench_lib.virtual_lab.cli.grammar import CliError, Match, match
 from aibench_lib.virtual_lab.cli.lines import Editor
 from aibench_lib.virtual_lab.cli.pipe import apply_pipe
-from aibench_lib.virtual_lab.eos import show
+from aibench_lib.virtual_lab.eos import show, show_saved
 from aibench_lib.virtual_lab.eos.switch import CLEAN, EosSwitch, Session
 
 _SESSION_NAME_IN_PROMPT = 6
@@ -141,6 +142,17 @@ class Cli:
         self._leave()
         return ""
 
+    def commit_timer(self, found: "Found") -> str:
+        """Commit a session that falls back unless it is committed once more in time."""
+        name, clock = found.values.get("name", self._session), found.values["clock"]
+        if not re.fullmatch(r"\d{1,2}:[0-5]?\d:[0-5]?\d", clock, re.ASCII):
+            raise CliError(f"% Invalid input (at token {len(found.words) - 1}: '{clock}')", len(found.words) - 1)
+        hours, minutes, seconds = map(int, clock.split(":"))
+        self.switch.note(f"{name}: commit timer {clock}")
+        self.switch.commit(name, (hours * 60 + minutes) * 60 + seconds)
+        self._leave()
+        return ""
+
     def rollback_clean(self, _: "Found") -> str:
         """Empty the session's candidate."""
         session = self._current()
@@ -174,16 +186,23 @@ class Cli:
     def checkpoint_save(self, found: "Found") -> str:
         """Keep the running configuration under a name."""
         self.switch.note(found.text)
-        self.switch.checkpoints[found.values["name"]] = self.switch.running.copy()
+        self.switch.save_checkpoint(found.values["name"])
+        return ""
+
+    def delete(self, found: "Found") -> str:
+        """Delete a checkpoint."""
+        self.switch.note(found.text)
+        self.switch.delete_checkpoint(_checkpoint(found, 1))
+        return ""
+
+    def clear_counters(self, _: "Found") -> str:
+        """Set to zero what the command line's own counters show; what gNMI shows goes on."""
         return ""
 
     def replace(self, found: "Found") -> str:
         """Replace the running configuration by a checkpoint."""
         self.switch.note(found.text)
-        scheme, _, name = found.values["source"].partition(":")
-        if scheme != "checkpoint" or not name:
-            raise CliError(f"% Invalid input (at token 2: '{found.values['source']}')", 2)
-        self.switch.replace_by_checkpoint(name)
+        self.switch.replace_by_checkpoint(_checkpoint(found, 2))
         return ""
 
     def save(self, found: "Found") -> str:
@@ -219,6 +238,14 @@ class ExecCommand:
 Found = Match[ExecCommand]
 
 
+def _checkpoint(found: Found, position: int) -> str:
+    """Return the name of the checkpoint that a command names as a file."""
+    scheme, _, name = found.values["file"].partition(":")
+    if scheme != "checkpoint" or not name:
+        raise CliError(f"% Invalid input (at token {position}: '{found.values['file']}')", position)
+    return name
+
+
 def _show(printer: Callable[[EosSwitch, Found], str]) -> Callable[[Cli, Found], str]:
     return lambda cli, found: printer(cli.switch, found)
 
@@ -230,6 +257,7 @@ _IN_CONFIG = (
 _IN_SESSION = (
     *_IN_CONFIG,
     ExecCommand("commit", Cli.end_session),
+    ExecCommand("commit timer <clock:word>", Cli.commit_timer),
     ExecCommand("abort", Cli.end_session),
     ExecCommand(CLEAN, Cli.rollback_clean),
 )
@@ -244,9 +272,12 @@ _EXEC = (
     ExecCommand("configure [terminal]", Cli.configure, privileged=True),
     ExecCommand("configure session <name:word>", Cli.configure_session, privileged=True),
     ExecCommand("configure session <name:word> commit", Cli.end_session, privileged=True),
+    ExecCommand("configure session <name:word> commit timer <clock:word>", Cli.commit_timer, privileged=True),
     ExecCommand("configure session <name:word> abort", Cli.end_session, privileged=True),
     ExecCommand("configure checkpoint save <name:word>", Cli.checkpoint_save, privileged=True),
-    ExecCommand("configure replace <source:word>", Cli.replace, privileged=True),
+    ExecCommand("configure replace <file:word>", Cli.replace, privileged=True),
+    ExecCommand("delete <file:word>", Cli.delete, privileged=True),
+    ExecCommand("clear counters", Cli.clear_counters, privileged=True),
     ExecCommand("copy running-config startup-config", Cli.save, privileged=True),
     ExecCommand("write [memory]", Cli.save, privileged=True),
     ExecCommand("show version", _show(show.version)),
@@ -259,8 +290,8 @@ _EXEC = (
     ExecCommand("show running-config", _show(show.running_config), privileged=True),
     ExecCommand("show running-config section <pattern:line>", _show(show.running_section), privileged=True),
     ExecCommand("show startup-config", _show(show.startup_config), privileged=True),
-    ExecCommand("show configuration sessions", _show(show.sessions), privileged=True),
-    ExecCommand("show configuration checkpoints", _show(show.checkpoints), privileged=True),
+    ExecCommand("show configuration sessions", _show(show_saved.sessions), privileged=True),
+    ExecCommand("show configuration checkpoints", _show(show_saved.checkpoints), privileged=True),
     ExecCommand("show session-config", Cli.session_config, privileged=True),
     ExecCommand("show session-config diffs", Cli.session_diffs, privileged=True),
 )

@@ -38,7 +38,7 @@ def lldp_neighbors(switch: EosSwitch, _: Found) -> str:
         for interface, port in switch.neighbours.items()
         if switch.physical.has_light(interface) and not switch.is_shut(interface)
     ]
-    return _table(("Port", "Neighbor Device ID", "Neighbor Port ID", "TTL"), rows)
+    return table(("Port", "Neighbor Device ID", "Neighbor Port ID", "TTL"), rows)
 
 
 def interfaces_status(switch: EosSwitch, _: Found) -> str:
@@ -55,7 +55,7 @@ def interfaces_status(switch: EosSwitch, _: Found) -> str:
         )
         for interface, port in switch.neighbours.items()
     ]
-    return _table(("Port", "Name", "Status", "Vlan", "Duplex", "Speed", "Type"), rows)
+    return table(("Port", "Name", "Status", "Vlan", "Duplex", "Speed", "Type"), rows)
 
 
 def ip_interface_brief(switch: EosSwitch, _: Found) -> str:
@@ -64,7 +64,7 @@ def ip_interface_brief(switch: EosSwitch, _: Found) -> str:
         (interface, str(address), *_protocol(switch, interface), str(effects.mtu(switch.running, interface)), "")
         for interface, address in switch.addresses().items()
     ]
-    return _table(("Interface", "IP Address", "Status", "Protocol", "MTU", "Owner"), rows)
+    return table(("Interface", "IP Address", "Status", "Protocol", "MTU", "Owner"), rows)
 
 
 def _status(switch: EosSwitch, interface: str) -> str:
@@ -90,7 +90,7 @@ def qos_ecn(switch: EosSwitch, found: Found) -> str:
             percent = f"{round(ecn.pmax * 100)}"
             rows.append((f"UC{queue}", f"{ecn.kmin_bytes} bytes", f"{ecn.kmax_bytes} bytes", percent, profile))
     head = ("Tx-Queue", "Minimum Threshold", "Maximum Threshold", "Max Mark Probability", "Profile")
-    return f"{interface}:\n{_table(head, rows) if rows else 'ECN is not configured'}\n"
+    return f"{interface}:\n{table(head, rows) if rows else 'ECN is not configured'}\n"
 
 
 def running_config(switch: EosSwitch, _: Found) -> str:
@@ -112,22 +112,13 @@ def startup_config(switch: EosSwitch, _: Found) -> str:
     return config("startup-config", switch, switch.startup.text())
 
 
-def sessions(switch: EosSwitch, _: Found) -> str:
-    """Return the sessions that are open."""
-    return _table(("Name", "State"), [(name, "pending") for name in sorted(switch.sessions)])
-
-
-def checkpoints(switch: EosSwitch, _: Found) -> str:
-    """Return the saved checkpoints."""
-    return _table(("Filename",), [(name,) for name in sorted(switch.checkpoints)])
-
-
 def config(which: str, switch: EosSwitch, text: str) -> str:
     """Return a configuration with the comments that the switch prints around it."""
     return f"! Command: show {which}\n! device: {switch.name} ({MODEL}, EOS-{SOFTWARE})\n!\n{text}end\n"
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a table as the switch sets one."""
     widths = [max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))]
     lines = [head, tuple("-" * (width - 2) for width in widths), *rows]
     return "".join(

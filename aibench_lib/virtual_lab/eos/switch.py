@@ -2,12 +2,15 @@
 
 import difflib
 import ipaddress
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from aibench_lib.model import Port
 from aibench_lib.simulator import Ecn, LoadBalancing, Pfc, PfcWatchdog
 from aibench_lib.virtual_lab.cli.grammar import CliError, Ports
+from aibench_lib.virtual_lab.cli.lines import Config as Lines
 from aibench_lib.virtual_lab.cli.lines import Editor
 from aibench_lib.virtual_lab.configured import StaticRoute
 from aibench_lib.virtual_lab.eos import effects
@@ -27,6 +30,15 @@ class Session:
 
     editor: Editor
     lines: list[str] = field(default_factory=list)
+    previous: Config | None = None
+    """Of a session that runs until it is confirmed: what ran before."""
+    deadline: float = 0.0
+    """When that falls back by itself, by the switch's clock [s]."""
+
+    @property
+    def state(self) -> str:
+        """As the switch calls it."""
+        return "pending" if self.previous is None else "pendingCommitTimer"
 
 
 class EosSwitch:
@@ -37,23 +49,52 @@ class EosSwitch:
         neighbours: Interface -> the port at the other end of its link.
         writes: Where writes are noted.
         addresses: Interface -> its address, as the operator has configured it.
+        now: The clock by which a session falls back that nobody confirms [s].
     """
 
+    max_checkpoints = 20
+    """As the vendor has set it."""
+
     def __init__(
-        self, name: str, neighbours: Mapping[str, Port], writes: Writes, addresses: Mapping[str, str] | None = None
+        self,
+        name: str,
+        neighbours: Mapping[str, Port],
+        writes: Writes,
+        addresses: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.neighbours = neighbours
         self.physical = Physical()
         self.ports = Ports(neighbours)
-        self.running = Config()
         self.sessions: dict[str, Session] = {}
         self.checkpoints: dict[str, Config] = {}
+        self.checkpoint_dates: dict[str, datetime] = {}
+        self.now = now
+        self._running = Config()
         self._writes = writes
-        editor = Editor(self.running, self.ports)
+        editor = Editor(self._running, self.ports)
         for line in _base_config(name, neighbours, addresses or {}):
             editor.enter(line)
         self.startup = self.running.copy()
+
+    @property
+    def running(self) -> Config:
+        """The running configuration."""
+        self._settle()
+        return self._running
+
+    def open_sessions(self) -> Mapping[str, Session]:
+        """Return the sessions by name."""
+        self._settle()
+        return self.sessions
+
+    def _settle(self) -> None:
+        """Let fall back what nobody has confirmed in time, before anybody sees it."""
+        for name, session in list(self.sessions.items()):
+            if session.previous is not None and self.now() >= session.deadline:
+                self.note(f"{name}: commit timer expired")
+                self._fall_back(name, session.previous)
 
     def ecn(self, interface: str, queue: int) -> Ecn | None:
         """Return the marking that the running configuration asks for at a queue, or None."""
@@ -106,16 +147,51 @@ class EosSwitch:
             self.sessions[name] = Session(Editor(self.running.copy(), self.ports))
         return self.sessions[name]
 
-    def commit(self, name: str) -> None:
-        """Make a session's candidate run, in one step.
+    def commit(self, name: str, seconds: int | None = None) -> None:
+        """Make a session's candidate run, in one step; or keep one that runs and waits to be confirmed.
+
+        Args:
+            name: The session's.
+            seconds: After which it falls back, unless it is committed once more without; None: it does not.
 
         Raises:
             CliError: There is no such session, or a line of it fails on what runs now; nothing has changed then.
         """
-        session = self.sessions.get(name)
+        session = self._session(name)
+        if session.previous is None:
+            before, after = self._running.copy(), self._replayed(session)
+            self._running.replace_by(after)
+            session.previous = before
+        if seconds is None:
+            del self.sessions[name]
+        else:
+            session.deadline = self.now() + seconds
+
+    def abort(self, name: str) -> None:
+        """Forget a session; one that runs and waits to be confirmed is taken back.
+
+        Raises:
+            CliError: There is no such session.
+        """
+        session = self._session(name)
+        if session.previous is None:
+            del self.sessions[name]
+        else:
+            self._fall_back(name, session.previous)
+
+    def _session(self, name: str) -> Session:
+        session = self.open_sessions().get(name)
         if session is None:
             raise CliError(f"% Session {name} does not exist")
-        editor = Editor(self.running.copy(), self.ports)
+        return session
+
+    def _fall_back(self, name: str, previous: Config) -> None:
+        if self.sessions.pop(name, None) is not None:
+            self._running.replace_by(previous)
+
+    def _replayed(self, session: Session) -> Lines:
+        """Return what runs now with a session's lines done on it."""
+        editor = Editor(self._running.copy(), self.ports)
         for line in session.lines:
             if line == CLEAN:
                 editor.clear()
@@ -123,17 +199,27 @@ class EosSwitch:
                 editor.up()
             else:
                 editor.enter(line)
-        self.running.replace_by(editor.config)
-        del self.sessions[name]
+        return editor.config
 
-    def abort(self, name: str) -> None:
-        """Forget a session.
+    def save_checkpoint(self, name: str) -> None:
+        """Keep the running configuration under a name.
 
         Raises:
-            CliError: There is no such session.
+            CliError: There are as many as can be.
         """
-        if self.sessions.pop(name, None) is None:
-            raise CliError(f"% Session {name} does not exist")
+        if name not in self.checkpoints and len(self.checkpoints) >= self.max_checkpoints:
+            raise CliError(f"% Maximum number of checkpoints ({self.max_checkpoints}) reached")
+        self.checkpoints[name] = self.running.copy()
+        self.checkpoint_dates[name] = self.physical.now()
+
+    def delete_checkpoint(self, name: str) -> None:
+        """Forget a checkpoint.
+
+        Raises:
+            CliError: There is no such checkpoint.
+        """
+        if self.checkpoints.pop(name, None) is None:
+            raise CliError(f"% Error deleting checkpoint:{name} (No such file or directory)")
 
     def replace_by_checkpoint(self, name: str) -> None:
         """Make a saved checkpoint run, in one step.
