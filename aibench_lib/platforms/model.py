@@ -271,6 +271,8 @@ class Feature:
     """Values that follow from the others on this platform; they are neither told nor read back."""
     always: dict[str, Any] = field(default_factory=dict)
     """Values the template sets beside the requested ones; text may name options, and ``{prefix}`` below such a path."""
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Value -> what the template sets beside that one where it is not asked for itself."""
     read_back: ReadBack
 
 

@@ -171,7 +171,8 @@ def _always(facts: Feature, target: Target, asked: Mapping[str, Any], named: Map
     places = {name: path for path, leaves in facts.read_back.paths.items() for name in leaves}
     prefixes = [prefix for name in facts.each for prefix in asked[name]]
     always: dict[str, Any] = {}
-    for name, value in facts.always.items():
+    beside = {name: value for one in asked for name, value in facts.beside.get(one, {}).items() if name not in asked}
+    for name, value in {**facts.always, **beside}.items():
         place = places.get(name, "")
         if INTERFACE in place and "interface" not in named:
             always[name] = {interface: _filled(value, target.options) for interface in target.options["interfaces"]}

@@ -48,6 +48,17 @@ _PFC = (
 )
 """A profile knows them, and an interface, whose own lines count before those of its profile."""
 
+HASH = "ip load-sharing trident fields ip"
+_HASH_FIELDS = ("source-ip", "source-port", "destination-ip", "destination-port", "ingress-interface")
+DEFAULT_HASH = f"{HASH} {' '.join(_HASH_FIELDS)}"
+"""A running-config does not show it, as public records have it."""
+
+
+def _check_fields(values: Values) -> str | None:
+    wrong = [field for field in values["fields"].split() if field not in _HASH_FIELDS]
+    return f"% Invalid input (at token 5: '{wrong[0]}')" if wrong else None
+
+
 _ALPHAS = "1|1/128|1/16|1/2|1/32|1/4|1/64|1/8|2|4|8"
 _LARGEST_SIZE = 4_294_967_295
 """The vendor documents no limit."""
@@ -71,6 +82,7 @@ COMMANDS: Mapping[str, tuple[Command, ...]] = {
         Command("qos profile <*profile:word>", mode="qos-profile", prompt="qos-profile-{profile}"),
         Command("interface <*interface:interface>", mode="interface", prompt="if-{interface}"),
         Command("ip hardware fib load-balance distribution dynamic [flow-set-size <size:1..7>]"),
+        Command(f"{HASH} <fields:line>", check=_check_fields),
         Command("ip route <*prefix:prefix> <*interface:interface> <*next_hop:address>"),
         Command("ip route <*prefix:prefix> <*next_hop:address>"),
         Command("ip route <*prefix:prefix>", only_no=True),
@@ -97,7 +109,7 @@ COMMANDS: Mapping[str, tuple[Command, ...]] = {
         Command("uc-tx-queue <*queue:0..7>", mode="tx-queue", prompt="-txq-{queue}"),
     ),
     "tx-queue": (
-        Command("priority strict"),
+        Command("no priority [strict]"),
         Command("bandwidth percent <percent:1..100>"),
         Command(ECN, also_no="random-detect ecn", check=_check_thresholds),
         Command("random-detect ecn count"),

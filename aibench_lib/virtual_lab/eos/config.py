@@ -6,7 +6,7 @@ from aibench_lib.simulator import Ecn
 from aibench_lib.virtual_lab.cli.grammar import forms, identity
 from aibench_lib.virtual_lab.cli.lines import Config as Lines
 from aibench_lib.virtual_lab.cli.lines import Line
-from aibench_lib.virtual_lab.eos.commands import COMMANDS, ECN, threshold_bytes
+from aibench_lib.virtual_lab.eos.commands import COMMANDS, DEFAULT_HASH, ECN, threshold_bytes
 
 
 class Config(Lines):
@@ -24,6 +24,10 @@ class Config(Lines):
     def empty(self) -> "Config":
         """Return a configuration in which nothing stands."""
         return Config()
+
+    def blocks(self) -> list[list[str]]:
+        """Return the canonical text, one block a top-level line, without the defaults that the switch does not show."""
+        return [block for block in super().blocks() if block != [DEFAULT_HASH]]
 
     @property
     def hostname(self) -> str:
