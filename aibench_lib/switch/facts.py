@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol, runtime_checkable
@@ -109,8 +109,13 @@ def read_facts(target: Target) -> Facts:
         return ask(switch, target)
 
 
-def ask(switch: object, target: Target) -> Facts:
+def ask(switch: object, target: Target, only: Collection[str] = ()) -> Facts:
     """Ask in a session that is open; a question that the switch refuses becomes a note.
+
+    Args:
+        switch: The session.
+        target: Whose.
+        only: Ask nothing but what tells one of these facts; empty: everything.
 
     Raises:
         LabError: It refuses every question.
@@ -122,14 +127,20 @@ def ask(switch: object, target: Target) -> Facts:
         )
     found = _Found()
     refused: list[LabError] = []
-    for show in facts.shows:
+    shows = [show for show in facts.shows if not only or set(only) & _told(show)]
+    for show in shows:
         try:
             found.add(show, switch, target)
         except LabError as error:
             refused.append(error)
-    if refused and len(refused) == len(facts.shows):
+    if refused and len(refused) == len(shows):
         raise refused[0]
     return found.facts(facts, target, [str(error) for error in refused])
+
+
+def _told(show: Show) -> set[str]:
+    """Return the facts that a question is about."""
+    return {name for line in show.lines for name in re.compile(line).groupindex} | set(show.leaves)
 
 
 class _Found:
