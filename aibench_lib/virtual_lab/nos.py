@@ -15,6 +15,7 @@ from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
 from aibench_lib.virtual_lab.gnmi.service import Configuration
 from aibench_lib.virtual_lab.observed import Container
+from aibench_lib.virtual_lab.srlinux.cli import SrlinuxCli
 from aibench_lib.virtual_lab.srlinux.configuration import SrlinuxConfiguration
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
 from aibench_lib.virtual_lab.srlinux.telemetry import CONTAINERS as SRLINUX_CONTAINERS
@@ -49,10 +50,11 @@ class Nos:
 
 
 _SRLINUX = Nos(
-    lambda name, neighbours, _, addresses: SrlinuxSwitch(name, neighbours, addresses),
+    SrlinuxSwitch,
     SRLINUX_CONTAINERS,
     57400,
     ("srl_nokia-interfaces", "srl_nokia-qos", "srl_nokia-platform"),
+    converse=SrlinuxCli,
     configuration=SrlinuxConfiguration,
 )
 PLATFORMS: Mapping[str, Nos] = {

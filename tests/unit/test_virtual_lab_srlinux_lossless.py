@@ -41,7 +41,7 @@ DETOUR = [
 
 @pytest.fixture
 def switch():
-    return SrlinuxSwitch("spine1", {PORT: Port("leaf1", "Ethernet49")}, {PORT: "10.2.0.1/31"})
+    return SrlinuxSwitch("spine1", {PORT: Port("leaf1", "Ethernet49")}, addresses={PORT: "10.2.0.1/31"})
 
 
 def update(switch, *pairs):
@@ -147,6 +147,6 @@ def test_a_next_hop_group_is_one_of_the_same_network_instance(switch):
 def test_two_queues_cannot_have_one_index_or_obey_one_priority(switch):
     update(switch, *LOSSLESS)
     with pytest.raises(ConfigError, match="queue-index: value 3 is that of"):
-        update(switch, (QUEUE.replace("pfc3", "pfc4"), {"queue-index": 3}))
+        update(switch, (QUEUE.replace("pfc3", "other"), {"queue-index": 3}))
     with pytest.raises(ConfigError, match="pfc-pause-frame-priority: value 3 is that of"):
         update(switch, (f"{FRAMES}/queue[queue-name=q4]", {"pfc-pause-frame-priority": 3}))

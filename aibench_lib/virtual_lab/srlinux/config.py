@@ -4,14 +4,22 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from aibench_lib.virtual_lab.gnmi.paths import Elements, bare, covers, parse, schema, text
-from aibench_lib.virtual_lab.srlinux.schema import CONTAINERS, LEAVES, LISTS, PRESENCE, REFERENCES, UNIQUE, Scalar
-
-_INTERFACES = ("/interface", "/qos/interfaces/interface")
-"""Lists whose entries are the switch's own ports."""
+from aibench_lib.virtual_lab.srlinux.constraints import complaints
+from aibench_lib.virtual_lab.srlinux.schema import CONTAINERS, LEAVES, LISTS, PRESENCE, Scalar
 
 
 class ConfigError(Exception):
-    """What the switch answers to a change that it does not accept."""
+    """What the switch answers to a change that it does not accept.
+
+    Args:
+        reason: Why.
+        path: Where; empty where the reason names it.
+    """
+
+    def __init__(self, reason: str, path: Elements = ()) -> None:
+        super().__init__(f"{text(path)}: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
 
 
 class Config:
@@ -45,21 +53,18 @@ class Config:
             self._make_entry(path[:end])
         self._merge(path, value)
 
+    def become(self, leaves: Mapping[Elements, Scalar]) -> None:
+        """Replace everything by the leaves of another configuration."""
+        self.leaves = dict(leaves)
+
     def check(self) -> None:
         """Check what no leaf can see alone.
 
         Raises:
             ConfigError: A reference leads nowhere, a value is there twice, or a slope contradicts itself.
         """
-        for path, value in self.leaves.items():
-            here = schema(path)
-            reference = REFERENCES.get(here)
-            if reference is not None and (*_target(reference, path, str(value)), (reference[1], ())) not in self.leaves:
-                raise ConfigError(f"{text(path)}: no {reference[0].rpartition('/')[2]} with {reference[1]} '{value}'")
-            if here.endswith("/wred-slope/enable-ecn"):
-                self._check_slope(path[:-1])
-        for leaf in UNIQUE:
-            self._check_unique(leaf)
+        for path, reason in complaints(self.leaves):
+            raise ConfigError(reason, path)
 
     def existing(self, path: Elements) -> list[Elements]:
         """Return the paths that a path with wildcards stands for, as far as there is configuration.
@@ -84,24 +89,6 @@ class Config:
         """Whether an interface is administratively down."""
         return self.leaves.get((*parse(f"/interface[name={interface}]"), ("admin-state", ()))) == "disable"
 
-    def _check_slope(self, path: Elements) -> None:
-        for unit in ("", "-percent"):
-            low = self.leaves.get((*path, (f"min-threshold{unit}", ())))
-            high = self.leaves.get((*path, (f"max-threshold{unit}", ())))
-            if low is not None and high is not None and int(str(low)) > int(str(high)):
-                raise ConfigError(f"{text(path)}: min-threshold{unit} {low} must not exceed max-threshold{unit} {high}")
-        names = {leaf[-1][0] for leaf in self.leaves if leaf[:-1] == path}
-        if any(name.endswith("threshold") for name in names) and any(name.endswith("d-percent") for name in names):
-            raise ConfigError(f"{text(path)}: thresholds are given both in bytes and in percent")
-
-    def _check_unique(self, leaf: str) -> None:
-        seen: dict[tuple[Elements, Scalar], Elements] = {}
-        for path, value in self.leaves.items():
-            if schema(path) == leaf:
-                other = seen.setdefault((path[:-2], value), path)
-                if other != path:
-                    raise ConfigError(f"{text(path)}: value {value} is that of {text(other)} already")
-
     def _check_path(self, path: Elements, *, wildcards: bool = False) -> None:
         for end in range(1, len(path) + 1):
             here = schema(path[:end])
@@ -118,8 +105,8 @@ class Config:
         for key, value in path[-1][1]:
             leaf = (*path, (key, ()))
             self.leaves[leaf] = _typed(leaf, value)
-            if here in _INTERFACES and value not in self._interfaces:
-                raise ConfigError(f"{text(path)}: there is no interface '{value}'")
+            if here == "/interface" and value not in self._interfaces:
+                raise ConfigError(f"there is no interface '{value}'", path)
         if here in PRESENCE:
             self.leaves[path] = True
 
@@ -131,7 +118,7 @@ class Config:
         if not isinstance(value, Mapping):
             if here in PRESENCE and value is True:
                 return
-            raise ConfigError(f"{text(path)}: expected an object, found {value!r}")
+            raise ConfigError(f"expected an object, found {value!r}", path)
         for name, inner in value.items():
             name = bare(name)
             child = f"{here}/{name}"
@@ -145,7 +132,7 @@ class Config:
         for item in items if isinstance(items, list) else [items]:
             given = {bare(key): value for key, value in item.items()} if isinstance(item, Mapping) else {}
             if not set(keys) <= set(given):
-                raise ConfigError(f"{text(path)}/{name}: an entry needs its keys: {', '.join(keys)}")
+                raise ConfigError(f"an entry needs its keys: {', '.join(keys)}", (*path, (name, ())))
             pairs = tuple(sorted((key, _key_text(given[key])) for key in keys))
             self.update((*path, (name, pairs)), given)
 
@@ -153,15 +140,8 @@ class Config:
         typed = _typed(path, value)
         key = dict(path[-2][1]).get(path[-1][0]) if len(path) > 1 else None
         if key is not None and key != _key_text(typed):
-            raise ConfigError(f"{text(path)}: {value!r} contradicts the key in the path")
+            raise ConfigError(f"{value!r} contradicts the key in the path", path)
         self.leaves[path] = typed
-
-
-def _target(reference: tuple[str, str], path: Elements, value: str) -> Elements:
-    """Return the list entry that a reference leads to; a list instance that both lie below is the same one."""
-    names = reference[0].strip("/").split("/")
-    shared = next(place for place, name in enumerate([*names, ""]) if place >= len(path) or path[place][0] != name)
-    return (*path[:shared], *((name, ()) for name in names[shared:-1]), (names[-1], ((reference[1], value),)))
 
 
 def _typed(path: Elements, value: object) -> Scalar:

@@ -31,7 +31,7 @@ class Effects:
         instance = config.subtree(parse("/network-instance[name=default]"))
         self._instance: Tree = instance if isinstance(instance, Mapping) else {}
         self._interfaces = _entries(config.subtree(()), "name", "interface")
-        self._ports = _entries(self._qos, "interface-id", "interfaces", "interface")
+        self._ports = dict(_ports(self._qos))
         self._profiles = _entries(self._qos, "name", "buffer-management", "queue-management-profile")
         self._mappings = _entries(self._qos, "name", "pfc-mapping-profile")
         self._allocations = _entries(self._qos, "name", "buffer-management", "buffer-allocation-profile")
@@ -64,7 +64,11 @@ class Effects:
             sent = taken.get("pfc-pause-frame-priority")
             if sent == priority and f"fc{priority}" in taken.get("forwarding-class", ()):
                 size = sizes.get(taken["pfc-queue-name"], {})
-                return Pfc(xoff_bytes=int(size.get("maximum-burst-size", _DEFAULT_BURST_BYTES)))
+                headroom = size.get("maximum-pfc-reserved-share-bytes")
+                return Pfc(
+                    xoff_bytes=int(size.get("maximum-burst-size", _DEFAULT_BURST_BYTES)),
+                    headroom_bytes=None if headroom is None else int(headroom),
+                )
         return None
 
     def watchdog(self, interface: str) -> PfcWatchdog | None:
@@ -108,6 +112,13 @@ class Effects:
         """Return the PFC mapping profile that takes effect on an interface."""
         port = _at(self._ports.get(interface), "pfc") or {}
         return self._mappings.get(port.get("pfc-mapping-profile", ""), {}) if port.get("pfc-enable") else {}
+
+
+def _ports(qos: Tree) -> Iterator[tuple[str, Tree]]:
+    """Yield the ports that have something of their own, by their interfaces; what is a subinterface's is left out."""
+    for name, entry in _entries(qos, "interface-id", "interfaces", "interface").items():
+        if _at(entry, "interface-ref", "subinterface") is None:
+            yield str(_at(entry, "interface-ref", "interface") or name), entry
 
 
 def _at(tree: object, *names: str) -> Any:  # noqa: ANN401 - whatever the configuration has there

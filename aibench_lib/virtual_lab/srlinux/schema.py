@@ -65,9 +65,9 @@ class Truth:
 
 @dataclass(frozen=True)
 class Texts:
-    """A leaf-list of strings."""
+    """A leaf-list of strings, or with ``choices`` of an enumeration's."""
 
-    choices: tuple[str, ...]
+    choices: tuple[str, ...] = ()
 
     def read(self, value: object) -> Scalar:
         """Return the values of a leaf-list.
@@ -99,25 +99,35 @@ class Ip:
 
 Type = Number | Text | Texts | Truth | Ip
 
-_PROFILE = "/qos/buffer-management/queue-management-profile"
-_SLOPE = f"{_PROFILE}/wred/wred-slope"
-_QUEUE = "/qos/interfaces/interface/output/queues/queue"
-_BYTES = Number(0, (1 << 32) - 1)
-_PERCENT = Number(0, 100)
-_STATE = Text(("enable", "disable"))
-_PRIORITY = Number(0, 7)
-_FORWARDING_CLASSES = tuple(f"fc{number}" for number in range(8))
-
+PROFILE = "/qos/buffer-management/queue-management-profile"
+SLOPE = f"{PROFILE}/wred/wred-slope"
+QUEUE = "/qos/queues/queue"
 PFC_QUEUE = "/qos/queues/pfc-queue"
+FORWARDING_CLASS = "/qos/forwarding-classes/forwarding-class"
+DSCP_POLICY = "/qos/classifiers/dscp-policy"
 PFC_MAPPING = "/qos/pfc-mapping-profile"
-_TRAFFIC = f"{PFC_MAPPING}/received-traffic/unicast-mapping/pfc-queue"
-_FRAMES = f"{PFC_MAPPING}/received-pfc-pause-frames"
+TRAFFIC = f"{PFC_MAPPING}/received-traffic/unicast-mapping/pfc-queue"
+FRAMES = f"{PFC_MAPPING}/received-pfc-pause-frames"
 PFC_ALLOCATION = "/qos/buffer-management/buffer-allocation-profile"
-_PORT = "/qos/interfaces/interface"
+SCHEDULER_POLICY = "/qos/scheduler-policies/scheduler-policy"
+SCHEDULER = f"{SCHEDULER_POLICY}/scheduler"
+PORT = "/qos/interfaces/interface"
+OUTPUT_QUEUE = f"{PORT}/output/queues/queue"
+NEXT_HOP_GROUP = "/network-instance/next-hop-groups/group"
+
 _SUBINTERFACE = "/interface/subinterface"
 _INSTANCE = "/network-instance"
 _ROUTE = f"{_INSTANCE}/static-routes/route"
-NEXT_HOP_GROUP = f"{_INSTANCE}/next-hop-groups/group"
+_HASH = "/system/load-balancing/hash-options"
+_GRPC = "/system/grpc-server"
+
+_BYTES = Number(0, (1 << 32) - 1)
+_WIDE_BYTES = Number(0, (1 << 64) - 1)
+_PERCENT = Number(0, 100)
+_STATE = Text(("enable", "disable"))
+_PRIORITY = Number(0, 7)
+_PROBABILITIES = ("low", "medium", "high")
+_FORWARDING_CLASSES = tuple(f"fc{number}" for number in range(8))
 
 LISTS: Mapping[str, tuple[str, ...]] = {
     "/interface": ("name",),
@@ -128,20 +138,28 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     _ROUTE: ("prefix",),
     NEXT_HOP_GROUP: ("name",),
     f"{NEXT_HOP_GROUP}/nexthop": ("index",),
+    QUEUE: ("name",),
     PFC_QUEUE: ("pfc-queue-name",),
+    FORWARDING_CLASS: ("name",),
+    DSCP_POLICY: ("name",),
+    f"{DSCP_POLICY}/dscp": ("value",),
     PFC_MAPPING: ("name",),
-    _TRAFFIC: ("pfc-queue-name",),
-    f"{_FRAMES}/queue": ("queue-name",),
+    TRAFFIC: ("pfc-queue-name",),
+    f"{FRAMES}/queue": ("queue-name",),
     PFC_ALLOCATION: ("name",),
     f"{PFC_ALLOCATION}/queues/pfc-queue": ("pfc-queue-name",),
-    "/qos/interfaces/interface": ("interface-id",),
-    _QUEUE: ("queue-name",),
-    _PROFILE: ("name",),
-    _SLOPE: ("traffic-type", "drop-probability", "enable-ecn"),
+    SCHEDULER_POLICY: ("name",),
+    SCHEDULER: ("sequence",),
+    f"{SCHEDULER}/input": ("id",),
+    PORT: ("interface-id",),
+    OUTPUT_QUEUE: ("queue-name",),
+    PROFILE: ("name",),
+    SLOPE: ("traffic-type", "drop-probability", "enable-ecn"),
+    _GRPC: ("name",),
 }
 """Lists and their keys, in the order of the models."""
 
-PRESENCE = frozenset({"/qos/explicit-congestion-notification"})
+PRESENCE = frozenset({"/qos/explicit-congestion-notification", f"{PORT}/input/classifiers"})
 """Containers whose being there is configuration by itself."""
 
 LEAVES: Mapping[str, Type] = {
@@ -167,57 +185,108 @@ LEAVES: Mapping[str, Type] = {
     f"{NEXT_HOP_GROUP}/nexthop/admin-state": _STATE,
     f"{NEXT_HOP_GROUP}/nexthop/ip-address": Ip(ipaddress.IPv4Address),
     f"{NEXT_HOP_GROUP}/nexthop/resolve": Truth(),
+    f"{QUEUE}/name": Text(),
+    f"{QUEUE}/queue-index": _PRIORITY,
     f"{PFC_QUEUE}/pfc-queue-name": Text(),
     f"{PFC_QUEUE}/queue-index": _PRIORITY,
+    f"{FORWARDING_CLASS}/name": Text(),
+    f"{FORWARDING_CLASS}/output/unicast-queue": Text(),
+    f"{DSCP_POLICY}/name": Text(),
+    f"{DSCP_POLICY}/dscp/value": Number(0, 63),
+    f"{DSCP_POLICY}/dscp/forwarding-class": Text(),
+    f"{DSCP_POLICY}/dscp/drop-probability": Text(_PROBABILITIES),
     f"{PFC_MAPPING}/name": Text(),
-    f"{_TRAFFIC}/pfc-queue-name": Text(),
-    f"{_TRAFFIC}/forwarding-class": Texts(_FORWARDING_CLASSES),
-    f"{_TRAFFIC}/pfc-pause-frame-priority": _PRIORITY,
-    f"{_FRAMES}/queue/queue-name": Text(),
-    f"{_FRAMES}/queue/pfc-pause-frame-priority": _PRIORITY,
-    f"{_FRAMES}/queue/enable-pfc": Truth(),
-    f"{_FRAMES}/deadlock/enable": Truth(),
-    f"{_FRAMES}/deadlock/detection-timer": Number(10, 1500),
-    f"{_FRAMES}/deadlock/recovery-timer": Number(100, 1500),
+    f"{TRAFFIC}/pfc-queue-name": Text(),
+    f"{TRAFFIC}/forwarding-class": Texts(_FORWARDING_CLASSES),
+    f"{TRAFFIC}/pfc-pause-frame-priority": _PRIORITY,
+    f"{FRAMES}/queue/queue-name": Text(),
+    f"{FRAMES}/queue/pfc-pause-frame-priority": _PRIORITY,
+    f"{FRAMES}/queue/enable-pfc": Truth(),
+    f"{FRAMES}/deadlock/enable": Truth(),
+    f"{FRAMES}/deadlock/detection-timer": Number(10, 1500),
+    f"{FRAMES}/deadlock/recovery-timer": Number(100, 1500),
     f"{PFC_ALLOCATION}/name": Text(),
     f"{PFC_ALLOCATION}/queues/pfc-queue/pfc-queue-name": Text(),
     f"{PFC_ALLOCATION}/queues/pfc-queue/maximum-burst-size": _BYTES,
-    f"{_PORT}/input/pfc-buffer-allocation-profile": Text(),
-    f"{_PORT}/pfc/pfc-mapping-profile": Text(),
-    f"{_PORT}/pfc/pfc-enable": Truth(),
+    f"{PFC_ALLOCATION}/queues/pfc-queue/maximum-pfc-reserved-share-bytes": Number(0, 104_857_600),
+    f"{SCHEDULER_POLICY}/name": Text(),
+    f"{SCHEDULER}/sequence": Number(0, 1),
+    f"{SCHEDULER}/priority": Text(("strict",)),
+    f"{SCHEDULER}/input/id": Text(),
+    f"{SCHEDULER}/input/input-type": Text(("queue",)),
+    f"{SCHEDULER}/input/queue-name": Text(),
+    f"{SCHEDULER}/input/peak-rate-percent": Number(1, 100),
+    f"{SCHEDULER}/input/weight": Number(1, 127),
+    f"{PORT}/interface-id": Text(),
+    f"{PORT}/interface-ref/interface": Text(),
+    f"{PORT}/interface-ref/subinterface": Number(0, 9999),
+    f"{PORT}/input/classifiers/dscp-policy": Text(),
+    f"{PORT}/input/pfc-buffer-allocation-profile": Text(),
+    f"{PORT}/pfc/pfc-mapping-profile": Text(),
+    f"{PORT}/pfc/pfc-enable": Truth(),
+    f"{PORT}/output/scheduler/scheduler-policy": Text(),
+    f"{OUTPUT_QUEUE}/queue-name": Text(),
+    f"{OUTPUT_QUEUE}/queue-management-profile": Text(),
     "/qos/explicit-congestion-notification/ecn-dscp-policy": Text(),
-    "/qos/interfaces/interface/interface-id": Text(),
-    f"{_QUEUE}/queue-name": Text(),
-    f"{_QUEUE}/queue-management-profile": Text(),
-    f"{_PROFILE}/name": Text(),
-    f"{_PROFILE}/weight-factor": Number(0, 15),
-    f"{_SLOPE}/traffic-type": Text(("tcp", "non-tcp", "all")),
-    f"{_SLOPE}/drop-probability": Text(("low", "medium", "high", "all")),
-    f"{_SLOPE}/enable-ecn": Truth(),
-    f"{_SLOPE}/min-threshold": _BYTES,
-    f"{_SLOPE}/max-threshold": _BYTES,
-    f"{_SLOPE}/min-threshold-percent": _PERCENT,
-    f"{_SLOPE}/max-threshold-percent": _PERCENT,
-    f"{_SLOPE}/max-drop-probability-percent": _PERCENT,
-    f"{_SLOPE}/slope-enabled": Truth(),
+    f"{PROFILE}/name": Text(),
+    f"{PROFILE}/weight-factor": Number(0, 15),
+    f"{SLOPE}/traffic-type": Text(("tcp", "non-tcp", "all")),
+    f"{SLOPE}/drop-probability": Text((*_PROBABILITIES, "all")),
+    f"{SLOPE}/enable-ecn": Truth(),
+    f"{SLOPE}/min-threshold": _WIDE_BYTES,
+    f"{SLOPE}/max-threshold": _WIDE_BYTES,
+    f"{SLOPE}/min-threshold-percent": _PERCENT,
+    f"{SLOPE}/max-threshold-percent": _PERCENT,
+    f"{SLOPE}/max-drop-probability-percent": _PERCENT,
+    f"{SLOPE}/slope-enabled": Truth(),
+    f"{_HASH}/source-address": Truth(),
+    f"{_HASH}/destination-address": Truth(),
+    f"{_HASH}/source-port": Truth(),
+    f"{_HASH}/destination-port": Truth(),
+    f"{_HASH}/protocol": Truth(),
+    f"{_HASH}/ipv6-flow-label": Truth(),
+    f"{_GRPC}/name": Text(),
+    f"{_GRPC}/admin-state": _STATE,
+    f"{_GRPC}/network-instance": Text(),
+    f"{_GRPC}/services": Texts(),
+    "/system/lldp/admin-state": _STATE,
+    "/system/name/host-name": Text(),
 }
 
 REFERENCES: Mapping[str, tuple[str, str]] = {
-    f"{_QUEUE}/queue-management-profile": (_PROFILE, "name"),
-    f"{_TRAFFIC}/pfc-queue-name": (PFC_QUEUE, "pfc-queue-name"),
+    f"{OUTPUT_QUEUE}/queue-name": (QUEUE, "name"),
+    f"{OUTPUT_QUEUE}/queue-management-profile": (PROFILE, "name"),
+    f"{FORWARDING_CLASS}/output/unicast-queue": (QUEUE, "name"),
+    f"{DSCP_POLICY}/dscp/forwarding-class": (FORWARDING_CLASS, "name"),
+    f"{TRAFFIC}/pfc-queue-name": (PFC_QUEUE, "pfc-queue-name"),
+    f"{FRAMES}/queue/queue-name": (QUEUE, "name"),
     f"{PFC_ALLOCATION}/queues/pfc-queue/pfc-queue-name": (PFC_QUEUE, "pfc-queue-name"),
-    f"{_PORT}/input/pfc-buffer-allocation-profile": (PFC_ALLOCATION, "name"),
-    f"{_PORT}/pfc/pfc-mapping-profile": (PFC_MAPPING, "name"),
+    f"{SCHEDULER}/input/queue-name": (QUEUE, "name"),
+    f"{PORT}/interface-ref/interface": ("/interface", "name"),
+    f"{PORT}/input/classifiers/dscp-policy": (DSCP_POLICY, "name"),
+    f"{PORT}/input/pfc-buffer-allocation-profile": (PFC_ALLOCATION, "name"),
+    f"{PORT}/pfc/pfc-mapping-profile": (PFC_MAPPING, "name"),
+    f"{PORT}/output/scheduler/scheduler-policy": (SCHEDULER_POLICY, "name"),
     f"{_ROUTE}/next-hop-group": (NEXT_HOP_GROUP, "name"),
 }
 """Leaf -> the list of which it names an entry, and that list's key."""
 
 UNIQUE = (
     f"{PFC_QUEUE}/queue-index",
-    f"{_TRAFFIC}/pfc-pause-frame-priority",
-    f"{_FRAMES}/queue/pfc-pause-frame-priority",
+    f"{TRAFFIC}/pfc-pause-frame-priority",
+    f"{FRAMES}/queue/pfc-pause-frame-priority",
 )
 """Leaves that no two entries of a list have alike."""
+
+MANDATORY: Mapping[str, str] = {
+    QUEUE: "queue-index",
+    PFC_QUEUE: "queue-index",
+    FORWARDING_CLASS: "output/unicast-queue",
+}
+"""List -> a leaf that every entry of it has."""
+
+RESERVED = (PROFILE, PFC_ALLOCATION, PFC_MAPPING, SCHEDULER_POLICY, DSCP_POLICY)
+"""Lists in which no entry may be called ``default``."""
 
 CONTAINERS = frozenset(
     path[:end] for path in (*LEAVES, *PRESENCE) for end in range(1, len(path) + 1) if path[end : end + 1] in ("/", "")
