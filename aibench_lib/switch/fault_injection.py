@@ -30,14 +30,17 @@ class Outcome:
     notes: Sequence[str] = ()
 
 
-def preview(fault: Fault, place: Place) -> list[transaction.Change]:
-    """Say what `start` would change; reads the switches and writes nothing.
+def preview(fault: Fault, place: Place, *, starts: bool = True) -> list[transaction.Change]:
+    """Say what `start`, or `stop`, would change; reads the switches and writes nothing.
+
+    A fault that only a snapshot ends has nothing to show for its stop.
 
     Raises:
         SpecError: The fault is wrong, or not attainable.
         LabError: A switch cannot be read.
     """
-    return [transaction.preview(step.target, step.feature, step.start) for step in steps(fault, place)]
+    asked = [(step, step.start if starts else step.stop) for step in steps(fault, place)]
+    return [transaction.preview(step.target, step.feature, values) for step, values in asked if values]
 
 
 def start(fault: Fault, place: Place) -> Outcome:
@@ -60,7 +63,8 @@ def start(fault: Fault, place: Place) -> Outcome:
             held = [_begin(step, place) for step in planned]
             found = link_state.verify(ends, place.targets, "down") if ends else {}
             outcome = _outcome(place, fault, found, held=all(held))
-        place.journal.append("fault_started", fault=fault.plain(), ends=outcome.ends, held=outcome.held)
+        event = "fault_stopped" if fault.kind is FaultKind.LINK_FLAP else "fault_started"
+        place.journal.append(event, fault=fault.plain(), ends=outcome.ends, held=outcome.held)
     except BaseException as error:  # Ctrl-C as well: nothing may leave a link down
         _clean_up(fault, place, planned, error)
         raise
@@ -185,7 +189,7 @@ def _flap(fault: Fault, place: Place, planned: Sequence[Step], ends: Sequence[Po
         _begin(step, place)
     link_state.verify(ends, place.targets, "down")
     seen = time.monotonic()
-    time.sleep(max(0.0, begun + fault.period_s / 2 - time.monotonic()))
+    time.sleep(fault.period_s / 2)
     ended = time.monotonic()
     _take_back(planned, place)
     link_state.verify(ends, place.targets, "up")
