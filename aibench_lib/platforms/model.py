@@ -334,6 +334,8 @@ class TelemetryPath:
     """Device leaf -> our tag, for records that name their port and queue in leaves and not in keys."""
     true_when: dict[str, str] = field(default_factory=dict)
     """Our field -> the device's word for true; such a field is a boolean."""
+    scale: dict[str, int] = field(default_factory=dict)
+    """Our field -> what the device's number is multiplied with, such as 1000 for microseconds."""
 
 
 @dataclass(frozen=True, kw_only=True)

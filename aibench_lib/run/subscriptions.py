@@ -78,4 +78,5 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
         tags=keys | leaves,
         leaves=entry.leaves,
         true_when=entry.true_when,
+        scale=entry.scale,
     )

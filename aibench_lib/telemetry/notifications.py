@@ -141,10 +141,15 @@ class NotificationReader:
             return _Place(series)
         field = self._subscription.leaves.get(leaf, "")
         if field:
-            word = self._subscription.true_when.get(field)
-            return _Place(series, field, as_integer if word is None else partial(as_truth, word))
+            return _Place(series, field, self._converter(field))
         tags = [tag for tag, source in self._subscription.tags.items() if source == leaf and source not in series.keys]
         return _Place(series, tag=tags[0] if tags else "")
+
+    def _converter(self, field: str) -> Convert:
+        word, scale = self._subscription.true_when.get(field), self._subscription.scale.get(field)
+        if word is not None:
+            return partial(as_truth, word)
+        return as_integer if scale is None else partial(_scaled, scale)
 
     def _known_tags(self, keys: Mapping[str, str]) -> dict[str, str]:
         sources = {"switch": self._subscription.host}
@@ -165,6 +170,10 @@ def spelt_out(elements: Sequence[gnmi_pb2.PathElem]) -> tuple[tuple[str, ...], l
 
 def _names(elements: Iterable[gnmi_pb2.PathElem]) -> tuple[str, ...]:
     return tuple(element.name.rpartition(":")[2] for element in elements)
+
+
+def _scaled(scale: int, value: object) -> int:
+    return as_integer(value) * scale
 
 
 def _take(place: _Place, value: object, found: dict[_Series, Fields]) -> None:

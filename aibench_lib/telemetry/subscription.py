@@ -50,6 +50,8 @@ class Subscription:
     """Device leaf, relative to ``path`` (the path's last name where that is the leaf itself) -> our field."""
     true_when: Mapping[str, str] = field(default_factory=dict)
     """Our field -> the device's word for true; all truth values among ``leaves`` are here."""
+    scale: Mapping[str, int] = field(default_factory=dict)
+    """Our field -> what the device's number is multiplied with."""
 
     def __post_init__(self) -> None:
         where = f"{self.host}: telemetry {self.path}"

@@ -148,6 +148,14 @@ def at_rest(time_ns: int, last: Snapshot) -> Snapshot:
     return Snapshot(time_ns, columns, {node: (0, size) for node, (_, size) in last.buffers.items()})
 
 
+def _in_units(columns: dict[str, Integers], entry: Entry) -> dict[str, Integers]:
+    """Return the columns of an entry's leaves as the switch counts them."""
+    for leaf, divisor in entry.container.divisors.items():
+        if leaf in columns:
+            columns[leaf] = columns[leaf] // divisor
+    return columns
+
+
 class Table:
     """Snapshots in the order of time, as arrays.
 
@@ -168,9 +176,8 @@ class Table:
         names = {leaf: entry.container.leaves[leaf] for leaf in entry.leaves}
         known = self._of_buffer(entry) if entry.container.subject is Subject.BUFFER else self._of_rows(entry, rows)
         nothing_ever = np.zeros_like(self.times_ns)
-        return Track(
-            self.times_ns, {leaf: known(name) if name != "zero" else nothing_ever for leaf, name in names.items()}
-        )
+        columns = {leaf: known(name) if name != "zero" else nothing_ever for leaf, name in names.items()}
+        return Track(self.times_ns, _in_units(columns, entry))
 
     def _of_buffer(self, entry: Entry) -> Callable[[str], Integers]:
         pools = np.array([buffers[entry.node] for buffers in self._buffers], np.int64).reshape(-1, 2)
@@ -234,6 +241,5 @@ class History:
             return Track(np.zeros(0, np.int64), {})
         kept = series["time_ns"] % interval_ns == 0
         names = {leaf: entry.container.leaves[leaf] for leaf in entry.leaves}
-        return Track(
-            series["time_ns"][kept], {leaf: series[name][kept] for leaf, name in names.items() if name in series}
-        )
+        columns = {leaf: series[name][kept] for leaf, name in names.items() if name in series}
+        return Track(series["time_ns"][kept], _in_units(columns, entry))

@@ -36,6 +36,8 @@ class Container:
     """With ``{interface}``, ``{queue}`` and ``{priority}`` where the list keys are."""
     leaves: Mapping[str, str]
     """Leaf -> column of the simulator; for :attr:`Subject.OPERATION` the leaf alone counts."""
+    divisors: Mapping[str, int] = field(default_factory=dict)
+    """Leaf -> what the simulator's number is divided by, such as 1000 for microseconds."""
     narrow: bool = False
     """Whether the leaves are 32 bits wide or less."""
     queue_name: Callable[[int], str] = str
