@@ -30,11 +30,11 @@ class Shows(Protocol):
 
 
 @runtime_checkable
-class Gets(Protocol):
+class States(Protocol):
     """A switch with gNMI."""
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
-        """Return what is at a path, or None."""
+    def state(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
+        """Return what the switch says of itself at a path, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +206,12 @@ def _answers(show: Show, switch: object, target: Target) -> Iterator[_Answer]:
             raise LabError(target.host, f"has no command line to ask {show.command!r}")
         yield from _in_lines(show, switch.show(show.command).splitlines())
     elif show.path is not None:
-        if not isinstance(switch, Gets):
+        if not isinstance(switch, States):
             raise LabError(target.host, f"has no gNMI session to ask {show.path}")
         interfaces: Iterable[Any] = target.options.get("interfaces", ()) if _INTERFACE in show.path else (None,)
         for interface in interfaces:
             path = show.path if interface is None else show.path.replace(_INTERFACE, str(interface))
-            tree = switch.get(_named(path, target.options))
+            tree = switch.state(_named(path, target.options))
             for name, leaf in show.leaves.items():
                 yield from _answer(show, interface, name, _leaf(tree, _named(leaf, target.options)))
 

@@ -153,7 +153,7 @@ def of_gnmi(monkeypatch, **changed):
 class Tree:
     """A gNMI session with fixed answers."""
 
-    def get(self, path):
+    def state(self, path):
         return {
             "/platform/chassis": {"srl_nokia-platform-chassis:type": "7220 IXR-D3"},
             "/interface[name=ethernet-1/1]": {
