@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import paramiko
 from netmiko.exceptions import (
@@ -50,6 +51,19 @@ def translated(target: Target, place: str, command: str, seconds: float) -> Iter
     except (NetmikoBaseException, paramiko.SSHException, OSError, EOFError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SessionBrokenError(host, f"the SSH session at {place} broke at {command.strip()!r}: {reason}") from error
+
+
+def heed_hang_up(connection: Any) -> None:  # noqa: ANN401 - netmiko has no types
+    """Let a read fail as soon as the switch has hung up; netmiko by itself goes on waiting for an answer."""
+    read = connection.read_channel
+
+    def reading() -> str:
+        output = str(read())
+        if not output and connection.remote_conn is not None and connection.remote_conn.closed:
+            raise EOFError("the switch has closed the connection")
+        return output
+
+    connection.read_channel = reading
 
 
 def _why_no_login(target: Target, place: str, error: NetmikoTimeoutException) -> str:

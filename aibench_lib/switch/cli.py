@@ -13,7 +13,7 @@ from netmiko import ConnectHandler
 
 from aibench_lib.errors import LabError
 from aibench_lib.platforms import Cli, Platform, Shape, TextRestore
-from aibench_lib.switch.broken import SessionBrokenError, translated
+from aibench_lib.switch.broken import SessionBrokenError, heed_hang_up, translated
 from aibench_lib.switch.differing import lines_between
 from aibench_lib.switch.flattened import flattened
 from aibench_lib.switch.indented import lines_within, values_in
@@ -69,6 +69,7 @@ class CliSwitch:
                 auth_timeout=CONNECT_SECONDS,
                 banner_timeout=CONNECT_SECONDS,
             )
+        heed_hang_up(self._connection)
         if self._cli.privileged:
             try:
                 with translated(target, self._place, "enable", READ_SECONDS):
