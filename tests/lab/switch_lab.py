@@ -61,11 +61,23 @@ class SwitchLab:
         """Return what was written to a switch, or tried to, in order."""
         return [what for name, what in self._lab.writes if name == host]
 
+    def running(self, host: str) -> str:
+        """Return a switch's running configuration, looked at from behind its wires."""
+        return self._lab.switches[host].running_text()
+
 
 @contextmanager
 def switch_lab(state: Path, network: str) -> Iterator[SwitchLab]:
     """Bring the lab up and down."""
-    lab = VirtualLab(LabSpec(parse_topology(TOPOLOGY, "topology"), Parameters()), network, state)
+    lab = VirtualLab(
+        LabSpec(
+            parse_topology(TOPOLOGY, "topology"),
+            {name: switch["platform"] for name, switch in SWITCHES.items()},
+            Parameters(),
+        ),
+        network,
+        state,
+    )
     lab.start()
     try:
         yield SwitchLab(lab, state)
