@@ -27,13 +27,14 @@ def lines_within(config: str, within: Sequence[str]) -> list[str]:
 
 
 def values_in(lines: Sequence[str], patterns: Sequence[str]) -> dict[str, Any]:
-    """Return the named groups of the patterns that match a line, digits as numbers.
+    r"""Return the named groups of the patterns that match a line, digits as numbers.
 
-    Beside a group ``key`` in its pattern a value is a mapping from what that group matched.
+    Beside a group ``key`` in its pattern a value is a mapping from what that group matched.  A pattern with ``\n`` in it
+    matches lines that follow one another.
     """
     found: dict[str, Any] = {}
-    for line, pattern in itertools.product(lines, patterns):
-        match = re.match(pattern, line)
+    for number, pattern in itertools.product(range(len(lines)), patterns):
+        match = re.match(pattern, "\n".join(lines[number : number + 1 + pattern.count(r"\n")]))
         if match:
             groups = {name: int(text) if text.isdecimal() else text for name, text in match.groupdict().items()}
             key = groups.pop(KEY, None)
