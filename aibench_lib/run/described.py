@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aibench_lib.platforms import load_platform
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, Profile
-from aibench_lib.units import GBPS
+from aibench_lib.switch.facts import DECLARED
+from aibench_lib.units import GBPS, MB
 
 
 def system_of(lab: Lab, simulation: Mapping[str, object]) -> dict[str, dict[str, str]]:
@@ -39,6 +41,35 @@ def workers_of(agents: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         title: ", ".join(f"{count} x {answer or 'not said'}" for answer, count in _answers(agents, name).items())
         for name, title in titles.items()
     }
+
+
+def switches_of(described: Mapping[str, Mapping[str, Any]], titles: Mapping[str, str]) -> dict[str, str]:
+    """Return what the switches that were asked said of themselves, a line each.
+
+    Draft: Section 14 wants the switch ASIC, the software version and the link speeds.
+
+    Args:
+        described: Switch -> its facts (:class:`aibench_lib.switch.facts.Facts`).
+        titles: Switch -> its platform's title.
+    """
+    return {name: f"{titles[name]}; {_switch(facts)}" for name, facts in described.items() if name in titles}
+
+
+def _switch(facts: Mapping[str, Any]) -> str:
+    speeds = Counter(
+        one["speed_bps"] for one in facts["interfaces"].values() if one["oper"] == "up" and one["speed_bps"]
+    )
+    ports = " and ".join(f"{count} x {bps / GBPS:g} Gb/s" for bps, count in sorted(speeds.items()))
+    size = facts["buffer_bytes"]
+    declared = " (as the inventory says)" if DECLARED in facts["notes"] else ""
+    said = {
+        "model": facts["model"],
+        "ASIC": facts["asic"],
+        "software": facts["software"],
+        "ports that are up": ports,
+        "buffer": f"{size / MB:g} MB{declared}" if size else None,
+    }
+    return "; ".join(f"{name} {text or 'not said by the switch'}" for name, text in said.items())
 
 
 def _answers(agents: Mapping[str, Mapping[str, str]], name: str) -> Counter[str]:

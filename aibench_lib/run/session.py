@@ -14,7 +14,7 @@ from aibench_lib.files import make_private_directory, write_json
 from aibench_lib.journal import Journal
 from aibench_lib.model import Deviation, LabKind
 from aibench_lib.run import guard, lock, provenance
-from aibench_lib.run.described import system_of, workers_of, workload_of
+from aibench_lib.run.described import switches_of, system_of, workers_of, workload_of
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.plan import (
     PlannedTest,
@@ -261,5 +261,7 @@ def _finish_run_json(run_dir: Path, events: Sequence[Mapping[str, Any]], done: i
         for event in events
         if event["event"] == "change_intended"
     }
+    described = {event["host"]: event["facts"] for event in events if event["event"] == "switch_described"}
+    content["system"]["Switches"] |= switches_of(described, content["system"]["Switches"])
     content["anomalies"] = [{"text": event["text"], "where": {}} for event in events if event["event"] == "anomaly"]
     write_json(run_dir / "run.json", content)

@@ -10,10 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from aibench_lib.errors import LabError
 from aibench_lib.platforms import KEY, DeviceFacts, Show, load_platform
+from aibench_lib.switch.broken import SessionBrokenError
 from aibench_lib.switch.clock import parse_clock
 from aibench_lib.switch.session import connect
 from aibench_lib.switch.target import Target
-from aibench_lib.units import GBPS
 
 _INTERFACE = "{interface}"
 _NOT_SAID = ("", "-", "--", "n/a", "unassigned", "unknown", "none")
@@ -75,24 +75,6 @@ class Facts:
         """Return it as JSON knows it."""
         return {**asdict(self), "notes": list(self.notes)}
 
-    def described(self) -> str:
-        """Return a line about the switch, as Section 14 wants it."""
-        speeds = sorted({one.speed_bps for one in self.interfaces.values() if one.oper == "up" and one.speed_bps})
-        counts = [
-            sum(one.speed_bps == speed and one.oper == "up" for one in self.interfaces.values()) for speed in speeds
-        ]
-        ports = " and ".join(f"{count} x {bps / GBPS:g} Gb/s" for count, bps in zip(counts, speeds, strict=True))
-        buffer = f"{self.buffer_bytes / 1e6:g} MB" if self.buffer_bytes else "not said"
-        declared = " (as the inventory says)" if DECLARED in self.notes else ""
-        said = {
-            "model": f"{self.vendor} {self.model or '(model not said)'}",
-            "ASIC": self.asic or "not said",
-            "software": self.software or "not said",
-            "ports that are up": ports or "not said",
-            "buffer": buffer + declared,
-        }
-        return "; ".join(f"{name} {text}" if name != "model" else text for name, text in said.items())
-
 
 DECLARED = "buffer_bytes: from the inventory; the switch does not say"
 _OF_SWITCH = frozenset(("model", "asic", "software", "buffer_bytes", "clock", "timezone"))
@@ -103,7 +85,7 @@ def read_facts(target: Target) -> Facts:
     """Ask a switch what it is, in one session.
 
     Raises:
-        LabError: It is unreachable, refuses the user, or refuses every question.
+        LabError: It is unreachable, refuses the user, or the session breaks.
     """
     with connect(target) as switch:
         return ask(switch, target)
@@ -118,7 +100,7 @@ def ask(switch: object, target: Target, only: Collection[str] = ()) -> Facts:
         only: Ask nothing but what tells one of these facts; empty: everything.
 
     Raises:
-        LabError: It refuses every question.
+        LabError: The session breaks.
     """
     facts = load_platform(target.platform).facts
     if facts is None:
@@ -131,10 +113,10 @@ def ask(switch: object, target: Target, only: Collection[str] = ()) -> Facts:
     for show in shows:
         try:
             found.add(show, switch, target)
+        except SessionBrokenError:
+            raise
         except LabError as error:
             refused.append(error)
-    if refused and len(refused) == len(shows):
-        raise refused[0]
     return found.facts(facts, target, [str(error) for error in refused])
 
 

@@ -5,7 +5,9 @@ import pytest
 from aibench_lib.errors import LabError
 from aibench_lib.model import Port
 from aibench_lib.platforms import DeviceFacts, Show, Source
+from aibench_lib.run.described import switches_of
 from aibench_lib.switch import facts
+from aibench_lib.switch.broken import SessionBrokenError
 from aibench_lib.switch.clock import parse_clock
 from aibench_lib.switch.target import Target
 from aibench_lib.virtual_lab.eos.cli import Cli
@@ -84,9 +86,15 @@ def test_what_a_switch_does_not_say_is_taken_from_the_inventory_or_is_not_said()
     assert found.asic is None
     assert found.buffer_bytes == 165_000_000
     assert facts.DECLARED in found.notes
-    assert "ASIC not said" in found.described()
-    assert "buffer 165 MB (as the inventory says)" in found.described()
-    assert "1 x 10 Gb/s and 1 x 400 Gb/s" in found.described()
+
+
+def test_the_report_gets_a_line_of_each_switch_that_was_asked():
+    found = facts.ask(Shell(EOS), TARGET)
+    described = switches_of({"leaf1": found.plain()}, {"leaf1": "Arista EOS", "leaf2": "Arista EOS"})
+    assert described == {
+        "leaf1": "Arista EOS; model DCS-7060DX5-64S-F; ASIC not said by the switch; software 4.36.1F; "
+        "ports that are up 1 x 10 Gb/s and 1 x 400 Gb/s; buffer 165 MB (as the inventory says)"
+    }
 
 
 def test_a_question_that_is_refused_is_a_note_and_the_others_are_answered():
@@ -96,9 +104,20 @@ def test_a_question_that_is_refused_is_a_note_and_the_others_are_answered():
     assert any("show lldp neighbors" in note for note in found.notes)
 
 
-def test_a_switch_that_refuses_every_question_is_an_error():
-    with pytest.raises(LabError, match="refused 'show version'"):
-        facts.ask(Shell({}), TARGET)
+def test_a_switch_that_refuses_every_question_has_nothing_but_notes():
+    found = facts.ask(Shell({}), TARGET)
+    assert found.software is None
+    assert found.interfaces == {}
+    assert len(found.notes) > 1
+
+
+def test_a_session_that_breaks_is_an_error_and_no_note():
+    class Broken:
+        def show(self, command):
+            raise SessionBrokenError("leaf1", "the session broke")
+
+    with pytest.raises(LabError, match="broke"):
+        facts.ask(Broken(), TARGET)
 
 
 def test_a_switch_without_a_platform_file_s_facts_says_nothing(monkeypatch):
