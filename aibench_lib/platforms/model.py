@@ -154,7 +154,8 @@ class Gnmi:
     port: int
     encoding: str
     snapshot: list[str] = field(default_factory=list)
-    """Subtrees that hold everything the templates of this platform touch; empty where the CLI configures."""
+    """Subtrees that hold everything the templates of this platform touch; empty where the CLI configures.  One with the
+    placeholder ``{interface}`` is there for each of the host's option ``interfaces``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +221,8 @@ class Block:
     within: list[str] = field(default_factory=list)
     """The enclosing lines, outermost first.  They and the patterns may name options, as in ``{queue}``."""
     lines: list[str]
-    """Regular expressions; a named group is a value.  Beside a group ``key`` the values are mappings key -> value."""
+    """Regular expressions; a named group is a value.  Beside a group ``key`` the values are mappings key -> value: over
+    the routes' prefixes where the feature has routes, else over the host's option ``interfaces``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +249,12 @@ class ReadBack:
         """The values that are read."""
         groups = {name for block in self.blocks for line in block.lines for name in re.compile(line).groupindex}
         return (groups - {KEY}) | {name for leaves in self.paths.values() for name in leaves} | set(self.fixed)
+
+    @property
+    def keyed(self) -> set[str]:
+        """The values that stand in lines with a group ``key``."""
+        lines = [set(re.compile(line).groupindex) for block in self.blocks for line in block.lines]
+        return {name for names in lines if KEY in names for name in names} - {KEY}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,8 +144,9 @@ class CliSwitch:
             if self._cli.shape is Shape.INDENTED:
                 lines = lines_within(config, [_named(line, setting) for line in block.within])
             found |= values_in(lines, [_named(line, setting, re.escape) for line in block.lines])
-        for name in setting.facts.each:
-            found[name] = {prefix: found.get(name, {}).get(prefix) for prefix in setting.prefixes}
+        for name in {*setting.facts.each, *(setting.facts.read_back.keyed & set(setting.requested))}:
+            keys = setting.prefixes if setting.facts.each else self._target.options["interfaces"]
+            found[name] = {key: found.get(name, {}).get(key) for key in keys}
         return {name: setting.understood(name, found.get(name)) for name in setting.requested}
 
     @property

@@ -60,7 +60,13 @@ class GnmiSwitch:
 
     def read_config(self) -> str:
         """Return the subtrees that the platform's templates touch, as JSON."""
-        return json.dumps({path: self.get(path) for path in self._facts.snapshot}, indent=2) + "\n"
+        interfaces = self._target.options.get("interfaces", ())
+        places = [
+            place.replace(INTERFACE, interface)
+            for place in self._facts.snapshot
+            for interface in (interfaces if INTERFACE in place else [""])
+        ]
+        return json.dumps({path: self.get(path) for path in places}, indent=2) + "\n"
 
     def comparable(self, config: str) -> list[str]:
         """Return the configuration as lines, lists and keys in a fixed order."""
@@ -95,10 +101,13 @@ class GnmiSwitch:
         return False
 
     def apply(self, rendered: str, change: str, seconds: int | None = None, checkpoint: str | None = None) -> None:
-        """Send the rendered updates in one Set."""
+        """Send what was rendered in one Set: updates of a path with a value, and paths to delete."""
         del change, seconds, checkpoint  # what a command line needs to take a change back
-        changes = yaml.safe_load(rendered)
-        self._set(update=[self._update(change["path"], change["value"]) for change in changes])
+        entries = yaml.safe_load(rendered)
+        self._set(
+            delete=[gnmi_path_generator(entry["delete"]) for entry in entries if "delete" in entry],
+            update=[self._update(entry["path"], entry["value"]) for entry in entries if "path" in entry],
+        )
 
     def confirm(self, change: str) -> None:
         """Keep a change, which nothing would take back."""

@@ -169,6 +169,7 @@ def _check_attainable(asked: Mapping[str, Any], facts: Feature, target: Target, 
 def _always(facts: Feature, target: Target, asked: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template sets beside the requested values, with the target's options filled in."""
     places = {name: path for path, leaves in facts.read_back.paths.items() for name in leaves}
+    places |= dict.fromkeys(facts.read_back.keyed, PREFIX if facts.each else INTERFACE)
     prefixes = [prefix for name in facts.each for prefix in asked[name]]
     always: dict[str, Any] = {}
     beside = {name: value for one in asked for name, value in facts.beside.get(one, {}).items() if name not in asked}

@@ -78,7 +78,8 @@ class Memory:
         for update in yaml.safe_load(rendered):
             self.leaves.update(update["value"])
         for leaf in ("min-threshold", "max-threshold"):
-            self.leaves[leaf] -= self.leaves[leaf] % self._cell_bytes
+            told = int(self.leaves[leaf])  # JSON_IETF writes 64 bits as a string
+            self.leaves[leaf] = told - told % self._cell_bytes
 
     def confirm(self, change):
         if self._does("confirm", change):
