@@ -1,0 +1,1 @@
+"""A switch whose wires speak NVIDIA Cumulus Linux: a shell with NVUE over SSH, telemetry over gNMI."""
