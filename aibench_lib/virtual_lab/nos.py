@@ -14,6 +14,10 @@ from aibench_lib.virtual_lab.eos.cli import Cli as EosCli
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
 from aibench_lib.virtual_lab.gnmi.service import Configuration
+from aibench_lib.virtual_lab.nxos.cli import Cli as NxosCli
+from aibench_lib.virtual_lab.nxos.switch import NxosSwitch
+from aibench_lib.virtual_lab.nxos.telemetry import CONTAINERS as NXOS_CONTAINERS
+from aibench_lib.virtual_lab.nxos.telemetry import MODELS as NXOS_MODELS
 from aibench_lib.virtual_lab.observed import Container
 from aibench_lib.virtual_lab.srlinux.cli import SrlinuxCli
 from aibench_lib.virtual_lab.srlinux.configuration import SrlinuxConfiguration
@@ -65,6 +69,7 @@ PLATFORMS: Mapping[str, Nos] = {
         ("openconfig-interfaces", "openconfig-qos", "arista-lanz-lanz-open-config"),
         converse=EosCli,
     ),
+    "cisco_nxos": Nos(NxosSwitch, NXOS_CONTAINERS, 50051, NXOS_MODELS, converse=NxosCli),
     "nokia_srlinux": _SRLINUX,
     "nokia_srlinux_cli": _SRLINUX,
 }
