@@ -146,7 +146,8 @@ class CliSwitch:
             found |= values_in(lines, [_named(line, setting, re.escape) for line in block.lines])
         for name in {*setting.facts.each, *(setting.facts.read_back.keyed & set(setting.requested))}:
             keys = setting.prefixes if setting.facts.each else self._target.options["interfaces"]
-            found[name] = {key: found.get(name, {}).get(key) for key in keys}
+            of_keys = {key: found.get(name, {}).get(key) for key in keys}
+            found[name] = of_keys if isinstance(setting.requested[name], Mapping) else _agreed(of_keys)
         return {name: setting.understood(name, found.get(name)) for name in setting.requested}
 
     @property
@@ -291,6 +292,12 @@ def _filled(command: str, names: Mapping[str, str]) -> str:
     for name, value in names.items():
         command = command.replace(f"{{{name}}}", value)
     return command
+
+
+def _agreed(of_ports: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a value of any kind
+    """Return the value that all ports have; where they differ, every port's."""
+    first = next(iter(of_ports.values()), None)
+    return first if all(value == first for value in of_ports.values()) else of_ports
 
 
 def _named(line: str, setting: Setting, quoted: Callable[[str], str] = str) -> str:
