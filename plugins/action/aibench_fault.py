@@ -8,9 +8,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from aibench_lib.errors import AibenchError, SpecError
+from aibench_lib.files import make_private_directory
 from aibench_lib.journal import Journal
 from aibench_lib.run import lock
-from aibench_lib.run.lab import parse_lab, read_inventory
+from aibench_lib.run.lab import Lab, parse_lab, read_inventory
 from aibench_lib.run.parent import end_with_parent
 from aibench_lib.run.variables import plain
 from aibench_lib.switch import fault_injection
@@ -68,6 +69,7 @@ class ActionModule(ActionBase):
         )
         if self._task.check_mode:
             return _previewed(fault, place, starts=args["state"] == "started")
+        _open(place, lab)
         with ExitStack() as locks:
             for host in dict.fromkeys(port.node for port in fault.ports if port.node in lab.switches):
                 locks.enter_context(lock.held(lab.switches[host], run_dir, os.getppid()))
@@ -81,6 +83,21 @@ class ActionModule(ActionBase):
             "seconds_down": list(outcome.seconds_down),
             "msg": _said(fault, outcome, args["state"]),
         }
+
+
+def _open(place: Place, lab: Lab) -> None:
+    """Begin the journal of a fault outside of a run, so that ``playbooks/restore.yml`` finds it."""
+    make_private_directory(place.run_dir)
+    if not place.journal.events():
+        place.journal.append(
+            "run_opened",
+            run=place.run_dir.resolve().name,
+            lab=str(lab.kind),
+            lab_instance=lab.instance,
+            owner=os.getppid(),
+            guard=None,
+            trials=0,
+        )
 
 
 def _previewed(fault: Fault, place: Place, *, starts: bool) -> dict[str, Any]:

@@ -64,7 +64,9 @@ options:
     elements: dict
     default: []
   run_dir:
-    description: The run's folder, with its journal. Required unless in check mode.
+    description:
+      - The run's folder, with its journal. Required unless in check mode. Outside of a run give a new folder in the
+        results folder; C(playbooks/restore.yml) then ends what this module leaves, and removes its checkpoints.
     type: path
   lab_state:
     description: State folder of the virtual lab; left out for a lab that is always there.
