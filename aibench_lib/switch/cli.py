@@ -174,9 +174,14 @@ class CliSwitch:
             self._do(self._cli.dead_man.confirm, _names(change))
 
     def cancel(self, change: str, checkpoint: str | None = None) -> None:
-        """Take an unconfirmed change back, and leave nothing of it."""
-        if self._cli.dead_man:
-            self._try(self._cli.dead_man.cancel, _names(change, None, checkpoint))
+        """Take an unconfirmed change back, and leave nothing of it; what is refused is gone already."""
+        for command in self._cli.dead_man.cancel if self._cli.dead_man else ():
+            try:
+                self._do([command], _names(change, None, checkpoint))
+            except SessionBrokenError:
+                raise
+            except LabError:
+                continue
 
     def checkpoints(self) -> list[str] | None:
         """Return the names of the saved configurations."""
@@ -208,22 +213,21 @@ class CliSwitch:
             self._put(config, how.file)
             self._do(how.load, {"file": how.file})
             return
-        wanted = self.comparable(config)
-        if how.by is TextRestore.REPLACE:
-            lines = [*how.clear, *wanted]
-        else:
+        lines = self.comparable(config)
+        if how.by is TextRestore.DIFFERENCE:
             self._seen = None
-            lines = lines_between(self.comparable(self._running_config()), wanted, self._cli.shape, how.negate)
-        self._edit("\n".join(lines), _names("aibench-restore"), ())
+            lines = lines_between(self.comparable(self._running_config()), lines, self._cli.shape, how.negate)
+        self._edit("\n".join(lines), _names("aibench-restore"), (), how.clear)
 
     def clear_counters(self) -> None:
         """Set the counters to zero, where the switch can."""
         self._do(self._cli.clear_counters, {})
 
-    def _edit(self, text: str, names: Mapping[str, str], commit: Sequence[str]) -> None:
+    def _edit(self, text: str, names: Mapping[str, str], commit: Sequence[str], clear: Sequence[str] = ()) -> None:
         edit = self._cli.edit
         try:
             self._do(edit.begin, names)
+            self._try(clear, names)  # refused where there is nothing to clear
             if edit.file:
                 self._put(text, _filled(edit.file, names))
             else:

@@ -150,11 +150,18 @@ def _cancel(switch: Switch, task: _Task) -> str:
     """Take back what was never confirmed; return why that was not possible, or an empty string."""
     reasons = []
     for change, kept in task.record.in_the_air.items():
-        cancel = functools.partial(switch.cancel, change, kept)
-        reason = change and _why_not(cancel) and _why_not(cancel)  # it may refuse once
+        if not change:
+            continue
+        here = functools.partial(switch.cancel, change, kept)
+        reason = _why_not(here) and _why_not(functools.partial(_cancel_anew, task.target, change, kept))
         if reason:
             reasons.append(f"{change}: {reason}")
     return "; ".join(reasons)
+
+
+def _cancel_anew(target: Target, change: str, kept: str | None) -> None:
+    with connect(target) as switch:
+        switch.cancel(change, kept)
 
 
 def _why_not(do: Callable[[], None]) -> str:

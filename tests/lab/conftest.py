@@ -23,6 +23,4 @@ def pytest_terminal_summary(terminalreporter):
         row = "".join(f"{marks[cells.get((platform, fault))]:>4}" for fault in faults)
         terminalreporter.write_line(f"{platform:{width}}{row}")
     counts = Counter(cells.values())
-    terminalreporter.write_line(
-        f"{len(cells)} cells: {counts['restored']} restored, {counts['left changed']} left changed"
-    )
+    terminalreporter.write_line(", ".join(f"{counts[outcome]} {outcome}" for outcome in marks if outcome))

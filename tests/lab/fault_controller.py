@@ -20,7 +20,12 @@ _context.set_forkserver_preload(["fault_controller"])
 
 
 def killed(when: str, host: str, variables: dict[str, Any], values: dict[str, Any], run_dir: Path) -> None:
-    """Run a controller until it is killed ``before``, ``inside``, ``unconfirmed`` or ``after`` a change."""
+    """Run a controller until it is killed.
+
+    ``checkpoint``: the switch has one and the journal does not know; ``before``, ``inside`` and ``after`` a change;
+    ``unconfirmed``: the change was read back; ``confirmed``: and the journal does not know; ``restoring``: the switch
+    is written back and that is not proven.
+    """
     process = _context.Process(target=_run, args=(when, host, variables, values, str(run_dir)))
     process.start()
     process.join(60)
@@ -30,9 +35,16 @@ def killed(when: str, host: str, variables: dict[str, Any], values: dict[str, An
 def _run(when: str, host: str, variables: dict[str, Any], values: dict[str, Any], run_dir: str) -> None:
     if when == "inside":
         _die_inside()
-    if when == "unconfirmed":
-        for kind in (CliSwitch, GnmiSwitch):
+    for kind in (CliSwitch, GnmiSwitch):
+        if when == "unconfirmed":
             kind.confirm = _die
+        if when == "confirmed":
+            kind.confirm = _last(kind.confirm)
+        if when == "checkpoint":
+            kind.save_checkpoint = _last(kind.save_checkpoint)
+        if when == "restoring":
+            kind.roll_back, kind.restore = _last(kind.roll_back), _last(kind.restore)
+    target = parse_target(host, variables)
     journal = Journal(Path(run_dir) / "journal.jsonl")
     append = journal.append
 
@@ -42,7 +54,20 @@ def _run(when: str, host: str, variables: dict[str, Any], values: dict[str, Any]
             _die()
 
     journal.append = appending  # type: ignore[method-assign]
-    transaction.apply(parse_target(host, variables), "ecn", values, journal, Path(run_dir))
+    if when == "restoring":
+        transaction.restore(target, journal, Path(run_dir))
+    else:
+        transaction.apply(target, "ecn", values, journal, Path(run_dir))
+
+
+def _last(do: Any) -> Any:
+    """Return a method after which the controller is dead."""
+
+    def doing(*arguments: Any) -> None:
+        do(*arguments)
+        _die()
+
+    return doing
 
 
 def _die_inside() -> None:
@@ -64,7 +89,7 @@ def _counting(apply: Any) -> Any:
     def counting(switch: Any, *arguments: Any) -> None:
         switch.lines_said = 0
         apply(switch, *arguments)
-        _die()
+        _die()  # the change has fewer lines
 
     return counting
 

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import difflib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ PORTS = {
     "cumulus_nvue": ("swp1", "swp2"),
 }
 PLATFORMS = [name for name in PORTS if name in platform_names() and name in nos.PLATFORMS]
-OPTIONS: dict[str, dict[str, Any]] = {}
+OPTIONS: dict[str, dict[str, Any]] = {"sonic": {"priority_group": "3"}}
 """What differs from the options of the platform's golden files."""
 NO_SUCH = "no-such-word"
 HOUR = 3600.0
@@ -51,8 +52,7 @@ def points(platform: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any
     """Return a platform's options, and two settings of its ECN that differ."""
     golden = yaml.safe_load((GOLDEN / platform / "points.yml").read_text())
     options = {**golden["options"], **OPTIONS.get(platform, {})}
-    if "interfaces" in options:
-        options["interfaces"] = list(PORTS[platform])
+    options |= {name: list(PORTS[platform]) for name in ("interfaces", "uplinks") if name in options}
     first, second, *_ = [point["values"] for point in golden["points"].values() if point["feature"] == "ecn"]
     return options, first, second
 
@@ -104,7 +104,11 @@ class Cell:
         self.switch: Any = lab.switches[self.host]
         self.faults: Faults = lab.faults[self.host]
         self.text = self.switch.running_text()
+        self._found = self._ours()
+        """What an earlier cell has left."""
         self.faults_met = 0
+        self.not_applicable = ""
+        """Why the platform cannot meet this fault."""
 
     @property
     def cli(self) -> Cli | None:
@@ -130,11 +134,15 @@ class Cell:
     def left(self) -> list[str]:
         """Return what is left of us on the switch: differing lines, checkpoints, sessions, armed timers."""
         found = self._difference("is changed")
-        for what in ("checkpoints", "sessions"):
-            found += [f"{what}: {name}" for name in getattr(self.switch, what, {}) if "aibench" in str(name)]
+        found += sorted(self._ours() - self._found)
         with self.later(HOUR):
             found += self._difference("changes by itself after an hour")
         return found
+
+    def _ours(self) -> set[str]:
+        kinds = ("checkpoints", "sessions", "candidates", "files")
+        names = {f"{kind}: {name}" for kind in kinds for name in getattr(self.switch, kind, {})}
+        return {name for name in names if "aibench" in name}
 
     def _difference(self, what: str) -> list[str]:
         lines = difflib.unified_diff(self.text.splitlines(), self.switch.running_text().splitlines(), n=0, lineterm="")
@@ -143,16 +151,19 @@ class Cell:
     @contextmanager
     def later(self, seconds: float) -> Iterator[None]:
         """Look at the switch when time has passed."""
-        name = next((name for name in ("now", "_now") if hasattr(self.switch, name)), None)
-        if name is None:
-            yield
-            return
-        now = getattr(self.switch, name)
-        setattr(self.switch, name, lambda: time.monotonic() + seconds)
+        clocks = [
+            (holder, name)
+            for holder in (self.switch, *vars(self.switch).values())
+            for name in ("now", "_now")
+            if getattr(holder, name, None) is time.monotonic
+        ]
+        for holder, name in clocks:
+            setattr(holder, name, lambda: time.monotonic() + seconds)
         try:
             yield
         finally:
-            setattr(self.switch, name, now)
+            for holder, name in clocks:
+                setattr(holder, name, time.monotonic)
 
     def hang_up(self) -> None:
         """Let the connection drop in the middle of the change."""
@@ -194,7 +205,7 @@ class Cell:
         def hear_set(request: gnmi_pb2.SetRequest) -> gnmi_pb2.SetRequest:
             for update, other in zip(request.update, yaml.safe_load(made), strict=True):
                 if update.val.WhichOneof("value") == "json_ietf_val":
-                    update.val.json_ietf_val = yaml.safe_dump(other["value"], default_flow_style=True).encode()
+                    update.val.json_ietf_val = json.dumps(other["value"]).encode()
             return request
 
         self.faults.hear, self.faults.hear_set = hear, hear_set
@@ -211,7 +222,7 @@ class Cell:
 
     def _way_back(self, cli: Cli) -> str:
         if cli.checkpoint:
-            return cli.checkpoint.restore[-1]
+            return next(command for command in cli.checkpoint.restore if "{checkpoint}" in command)
         if cli.from_text.by is TextRestore.FILE:
             return cli.from_text.load[0]
         return (cli.from_text.clear or cli.edit.commit or cli.edit.begin)[0]
