@@ -82,9 +82,9 @@ class Cli:
         except CliError as error:
             try:
                 return self._act(_EXEC, tokens)
-            except CliError:
+            except CliError as third:
                 self._note(line)
-                raise (other if other.position > error.position else error) from None
+                raise max(error, other, third, key=lambda one: one.position) from None
         self._note(line)
         return ""
 

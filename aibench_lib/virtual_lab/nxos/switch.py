@@ -62,7 +62,7 @@ class NxosSwitch:
         self._running = Config()
         self._trial: _Trial | None = None
         self._commits = _FIRST_COMMIT
-        self._now = now
+        self.now = now
         self._writes = writes
         editor = self.editor()
         for line in _base_config(name, neighbours, addresses or {}):
@@ -72,7 +72,7 @@ class NxosSwitch:
     @property
     def running(self) -> Config:
         """The running configuration; what was committed for a time is taken back here when the time is over."""
-        if self._trial and self._now() >= self._trial.deadline:
+        if self._trial and self.now() >= self._trial.deadline:
             self._running.replace_by(self._trial.before)
             self._trial = None
         return self._running
@@ -138,7 +138,7 @@ class NxosSwitch:
             raise CliError(f"Failed. err={conflict}\ncommit verification failed")
         before = self._trial.before if self._trial else self.running.copy()
         self._running.replace_by(editor.config)
-        self._trial = None if seconds is None else _Trial(self._now() + seconds, before)
+        self._trial = None if seconds is None else _Trial(self.now() + seconds, before)
         self._commits += 1
         return self._commits - 1
 
