@@ -331,3 +331,9 @@ def test_a_path_that_is_none_is_refused():
 
 def test_the_password_is_not_printed():
     assert "secret" not in repr(subscription())
+
+
+def test_a_number_in_another_unit_than_ours_is_converted():
+    reader = NotificationReader(subscription(scale={"transmit_bytes": 1000}))
+    message = notification(update("transmit-octets", uint_val=7), prefix=QUEUE.format("Ethernet33", 3))
+    assert reader.records(message) == [queue_record(transmit_bytes=7000)]
