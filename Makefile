@@ -19,6 +19,8 @@ help: ## list the targets
 .venv/installed-dev: .venv/installed
 	@echo "installing the development tools into .venv (first run only)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# fakenos runs with the paramiko of constraints.txt and only asks for an older one
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fakenos==1.2.1 detect==2020.12.3
 	@touch $@
 
 .PHONY: install
