@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from aibench_lib.model import Port
 
 Entry = tuple[str, object]
+_IP_MTU = 9214
+"""That of the other simulated switches; SR Linux's default is 1500, whatever the port's is."""
 
 
 def base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[str, str]) -> Iterator[Entry]:
@@ -19,7 +21,11 @@ def base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[st
     for interface, address in addresses.items():
         yield (
             f"/interface[name={interface}]/subinterface[index=0]",
-            {"admin-state": "enable", "ipv4": {"admin-state": "enable", "address": [{"ip-prefix": address}]}},
+            {
+                "admin-state": "enable",
+                "ip-mtu": _IP_MTU,
+                "ipv4": {"admin-state": "enable", "address": [{"ip-prefix": address}]},
+            },
         )
     yield "/network-instance[name=default]", {"interface": [{"name": f"{name}.0"} for name in addresses]}
     yield from _classes()

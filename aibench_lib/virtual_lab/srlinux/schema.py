@@ -169,6 +169,7 @@ LEAVES: Mapping[str, Type] = {
     "/interface/mtu": Number(1500, 9500),
     f"{_SUBINTERFACE}/index": Number(0, 9999),
     f"{_SUBINTERFACE}/admin-state": _STATE,
+    f"{_SUBINTERFACE}/ip-mtu": Number(1280, 9486),
     f"{_SUBINTERFACE}/ipv4/admin-state": _STATE,
     f"{_SUBINTERFACE}/ipv4/address/ip-prefix": Ip(ipaddress.IPv4Interface),
     f"{_INSTANCE}/name": Text(),

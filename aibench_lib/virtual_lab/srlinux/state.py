@@ -81,7 +81,8 @@ def _interface(switch: "SrlinuxSwitch", name: str) -> dict[str, Any]:
         "ethernet": {"port-speed": speed(switch, name)},
     }
     if own is not None:
-        entry["subinterface"] = [{"index": 0, "ipv4": {"address": [{"ip-prefix": str(own)}]}}]
+        ip_mtu = switch.running.subtree(parse(f"/interface[name={name}]/subinterface[index=0]/ip-mtu"))
+        entry["subinterface"] = [{"index": 0, "ip-mtu": ip_mtu or 1500, "ipv4": {"address": [{"ip-prefix": str(own)}]}}]
     return entry
 
 
