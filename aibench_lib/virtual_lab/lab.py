@@ -88,10 +88,10 @@ class Lab:
                 converse = self._conversation(name)
                 if converse is None:
                     continue
-                acceptor = await ssh.serve_ssh(
+                server = await ssh.serve_ssh(
                     converse, self.addresses[name], key, credentials.password, faults=self.faults[name]
                 )
-                self._servers.callback(acceptor.close)
+                self._servers.push_async_callback(server.stop)
             for name in self.switches:
                 await self._start_gnmi(name, credentials.password, tls)
             for host in self._topology.hosts:

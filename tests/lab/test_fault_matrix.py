@@ -25,7 +25,7 @@ def state(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(state):
-    with fault_lab(state, "127.133") as lab:
+    with fault_lab(state, "127.189") as lab:
         yield lab
 
 

@@ -1,5 +1,6 @@
 """The SSH server of a simulated switch, whatever its command line is."""
 
+import asyncio
 import contextlib
 import hmac
 from collections.abc import Callable
@@ -31,9 +32,34 @@ class Conversation(Protocol):
         """Do one command that came with the connection (``ssh switch command``) and return what it prints."""
 
 
+class SshServer:
+    """The SSH server of one switch."""
+
+    def __init__(self) -> None:
+        self.acceptor: asyncssh.SSHAcceptor | None = None
+        self.connections: set[asyncssh.SSHServerConnection] = set()
+
+    async def stop(self) -> None:
+        """Listen no longer, and hang up on whoever is there."""
+        if self.acceptor is not None:
+            self.acceptor.close()
+        for connection in list(self.connections):
+            connection.abort()
+            await connection.wait_closed()
+        await asyncio.sleep(0)  # the sockets are closed in the loop's next round
+
+
 class _Login(asyncssh.SSHServer):
-    def __init__(self, password: str) -> None:
+    def __init__(self, password: str, connections: set[asyncssh.SSHServerConnection]) -> None:
         self._password = password
+        self._connections = connections
+
+    def connection_made(self, connection: asyncssh.SSHServerConnection) -> None:
+        self._connection = connection
+        self._connections.add(connection)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._connections.discard(self._connection)
 
     def password_auth_supported(self) -> bool:
         return True
@@ -49,7 +75,7 @@ async def serve_ssh(
     password: str,
     port: int = PORT,
     faults: Faults | None = None,
-) -> asyncssh.SSHAcceptor:
+) -> SshServer:
     """Listen for SSH clients of one switch.
 
     Args:
@@ -63,6 +89,7 @@ async def serve_ssh(
     Raises:
         OSError: The address is in use.
     """
+    server = SshServer()
 
     async def converse(process: "asyncssh.SSHServerProcess[str]") -> None:
         session = open_session()
@@ -73,16 +100,17 @@ async def serve_ssh(
         with contextlib.suppress(ConnectionError):  # the client may hang up at any time
             await _converse(session, process, faults or Faults())
 
-    return await asyncssh.listen(
+    server.acceptor = await asyncssh.listen(
         address,
         port,
-        server_factory=lambda: _Login(password),
+        server_factory=lambda: _Login(password, server.connections),
         server_host_keys=[host_key],
         process_factory=converse,
         line_history=100,
         max_line_length=1 << 20,
         reuse_address=True,
     )
+    return server
 
 
 async def _converse(session: Conversation, process: "asyncssh.SSHServerProcess[str]", faults: Faults) -> None:
