@@ -177,7 +177,7 @@ def test_the_text_alone_brings_everything_back(leaf):
         ("interface Ethernet1/1\n  mtu 1\n", r"refused 'mtu 1': % Invalid command at '\^' marker\."),
         ("interface\n", r"refused 'interface': % Incomplete command at '\^' marker\."),
         (
-            "policy-map type queuing QUEUING-OUT\n  class type queuing c-out-8q-q3\n    bandwidth remaining percent 60\n",
+            "policy-map type queuing QUEUING-OUT\nclass type queuing c-out-8q-q3\nbandwidth remaining percent 60\n",
             r"refused 'commit confirmed 60': Failed\. err=ERROR: Total bandwidth remaining of QUEUING-OUT exceeds 100",
         ),
     ],

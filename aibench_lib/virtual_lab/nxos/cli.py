@@ -80,11 +80,13 @@ class Cli:
         try:
             self._enter(line)
         except CliError as error:
-            try:
-                return self._act(_EXEC, tokens)
-            except CliError as third:
-                self._note(line)
-                raise max(error, other, third, key=lambda one: one.position) from None
+            if error.kind:
+                try:
+                    return self._act(_EXEC, tokens)
+                except CliError as third:
+                    error = max(error, other, third, key=lambda one: one.position)
+            self._note(line)
+            raise error from None
         self._note(line)
         return ""
 
