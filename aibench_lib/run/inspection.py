@@ -65,7 +65,8 @@ def inspect_switches(lab: Lab, hosts: Collection[str]) -> list[Inspected]:
 def inspect_switch(target: Target) -> Inspected:
     """Ask one switch."""
     platform = load_platform(target.platform)
-    gnmi = _why_no_gnmi(target) if platform.transport is not Transport.GNMI else ""
+    asks_gnmi = platform.transport is not Transport.GNMI and platform.telemetry
+    gnmi = _why_no_gnmi(target) if asks_gnmi else ""
     try:
         with connect(target) as switch:
             return _asked(switch, target, gnmi)

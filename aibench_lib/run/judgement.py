@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from aibench_lib.model import LabKind, Link, Port
+from aibench_lib.platforms import load_platform
 from aibench_lib.run.findings import Finding, green, red, yellow
 from aibench_lib.run.inspection import Agents, Inspected
 from aibench_lib.run.lab import Lab
@@ -59,7 +60,7 @@ def _is_global(address: str) -> bool:
         return False
 
 
-def reachability(inspected: Sequence[Inspected], agents: Agents) -> Iterator[Finding]:
+def reachability(lab: Lab, inspected: Sequence[Inspected], agents: Agents) -> Iterator[Finding]:
     """Judge whether everybody answers."""
     for one in inspected:
         if one.cli == one.gnmi != "":
@@ -70,6 +71,10 @@ def reachability(inspected: Sequence[Inspected], agents: Agents) -> Iterator[Fin
                 yield red("login", one.host, f"cannot {what}: {why}")
         for note in one.notes:
             yield yellow("login", one.host, f"does not answer everything: {note}")
+        if not load_platform(lab.switches[one.host].platform).telemetry:
+            yield yellow(
+                "login", one.host, "its platform streams no telemetry; nothing of this switch will be recorded"
+            )
     well = [one.host for one in inspected if not one.cli and not one.gnmi]
     if well:
         yield green(

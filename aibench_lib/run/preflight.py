@@ -33,7 +33,7 @@ def preflight(
     links = judgement.Links(lab, inspected)
     return [
         *judgement.isolation(lab, inspected),
-        *judgement.reachability(inspected, agents),
+        *judgement.reachability(lab, inspected, agents),
         *_in_use(lab),
         *(judgement.unrestored(left_changed) if left_changed is not None else ()),
         *links.states(),

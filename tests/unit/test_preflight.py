@@ -200,7 +200,7 @@ def test_private_and_benchmarking_addresses_are_no_finding(address):
 
 def test_one_that_is_down_hides_nobody():
     down = Inspected(host="leaf1", cli="unreachable", gnmi="unreachable")
-    findings = [*judgement.reachability([down, spine()], Agents(silent={"prefill01": "no answer"}, answered=8))]
+    findings = [*judgement.reachability(lab(), [down, spine()], Agents(silent={"prefill01": "no answer"}, answered=8))]
     assert [(one.severity, one.where, one.text) for one in findings] == [
         (Severity.RED, "leaf1", "unreachable"),
         (Severity.GREEN, "", "1 of 2 switches let us in to configure and to read telemetry"),
@@ -211,8 +211,15 @@ def test_one_that_is_down_hides_nobody():
 
 
 def test_a_switch_whose_telemetry_cannot_be_read_says_which_door_is_shut():
-    (one,) = judgement.reachability([replace(leaf(), gnmi="the certificate is not trusted")], Agents())
+    (one,) = judgement.reachability(lab(), [replace(leaf(), gnmi="the certificate is not trusted")], Agents())
     assert one.text == "cannot read telemetry: the certificate is not trusted"
+
+
+def test_a_switch_that_streams_nothing_is_yellow():
+    of_frr = Target(host="leaf1", address="", platform="frr_linux", username="", password="")
+    (silent, _) = judgement.reachability(lab(switches={"leaf1": of_frr}), [leaf()], Agents())
+    assert silent.severity is Severity.YELLOW
+    assert "streams no telemetry" in silent.text
 
 
 def test_full_slots_are_red_and_what_earlier_runs_left_is_yellow():

@@ -78,7 +78,7 @@ def test_what_eos_prints_becomes_facts():
     assert found.interfaces["Ethernet49/1"].speed_bps == 10**10
     assert found.interfaces["Ethernet49/1"].neighbour == "spine1.lab.example"
     assert found.interfaces["Ethernet49/1"].neighbour_port == "Ethernet2/1"
-    assert "Management1" not in found.interfaces
+    assert found.interfaces["Management1"] == facts.InterfaceFacts(mtu=1500, address="172.28.135.39/20")
 
 
 def test_what_a_switch_does_not_say_is_taken_from_the_inventory_or_is_not_said():
