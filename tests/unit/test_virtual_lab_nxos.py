@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from aibench_lib.model import Port
 from aibench_lib.platforms import load_platform
 from aibench_lib.simulator import Ecn, Pfc, PfcWatchdog
+from aibench_lib.switch.facts import ask
+from aibench_lib.switch.target import Target
 from aibench_lib.virtual_lab.nxos.cli import Cli
 from aibench_lib.virtual_lab.nxos.commands import dscp_set, dscp_text
 from aibench_lib.virtual_lab.nxos.switch import NxosSwitch
@@ -373,3 +375,65 @@ def test_every_line_gets_an_answer_and_what_runs_stays_whole(lines):
         answer = cli.answer(line)
         assert answer == "" or answer.endswith("\n")
     assert switch.running.conflict() is None
+
+
+SHOWN = {
+    "show version": """\
+Software
+  BIOS: version 05.47
+  NXOS: version 10.3(8) [Maintenance Release]
+  Host NXOS: version 10.3(8)
+  NXOS image file is: bootflash:///nxos64-cs.10.3.8.M.bin
+
+Hardware
+  cisco Nexus9000 C93180YC-EX chassis
+  Intel(R) Xeon(R) CPU D-1528 @ 1.90GHz with 24632480 kB of memory.
+  Device name: leaf2
+""",
+    "show clock": "11:43:28.123 UTC Tue Nov 24 2026\nTime source is NTP\n",
+    "show interface": """\
+mgmt0 is up
+admin state is up,
+  MTU 1500 bytes, BW 1000000 Kbit , DLY 10 usec
+  full-duplex, 1000 Mb/s
+Ethernet1/45 is up
+admin state is up, Dedicated Interface
+  Hardware: 100/1000/10000/40000 Ethernet, address: 4874.1016.a8c1 (bia 4874.1016.a8b4)
+  Internet Address is 192.168.110.9/31
+  MTU 9216 bytes, BW 100000000 Kbit , DLY 10 usec
+  full-duplex, 100 Gb/s, media type is 100G
+Ethernet1/46 is down (Administratively down)
+admin state is down, Dedicated Interface
+  MTU 1500 bytes, BW 100000000 Kbit , DLY 10 usec
+  auto-duplex, auto-speed
+Ethernet1/47 is down (Link not connected)
+admin state is up, Dedicated Interface
+""",
+    "show lldp neighbors": """\
+Capability codes:
+  (R) Router, (B) Bridge, (T) Telephone, (C) DOCSIS Cable Device
+Device ID            Local Intf      Hold-time  Capability  Port ID
+spine1               Eth1/45         120        BR          Ethernet1/1
+gpu7                 Eth1/47         121                    0c42.a1f2.0001
+Total entries displayed: 2
+""",
+}
+
+
+class Transcript:
+    def show(self, command):
+        return SHOWN[command]
+
+
+def test_the_facts_are_read_from_what_products_print():
+    target = Target(
+        host="leaf2", address="192.0.2.1", platform="cisco_nxos", username="admin", password="secret", options={}
+    )
+    facts = ask(Transcript(), target)
+    assert (facts.model, facts.software) == ("Nexus9000 C93180YC-EX", "10.3(8) [Maintenance Release]")
+    assert facts.clock == "2026-11-24T11:43:28Z"
+    up, shut, dark = (facts.interfaces[f"Ethernet1/{number}"] for number in (45, 46, 47))
+    assert (up.oper, up.admin, up.speed_bps, up.mtu) == ("up", "up", 100_000_000_000, 9216)
+    assert (up.address, up.neighbour, up.neighbour_port) == ("192.168.110.9/31", "spine1", "Ethernet1/1")
+    assert (shut.oper, shut.admin, shut.address) == ("down", "down", None)
+    assert (dark.oper, dark.admin, dark.neighbour, dark.neighbour_port) == ("down", "up", "gpu7", "0c42.a1f2.0001")
