@@ -8,7 +8,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,23 +168,28 @@ class GnmiSwitch:
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
         """Return the configuration at ``path``, or None if there is none."""
-        return self._tree(path, gnmi_pb2.GetRequest.CONFIG)
+        updates = self._updates(path, gnmi_pb2.GetRequest.CONFIG)
+        if len(updates) > 1:
+            raise LabError(self._target.host, f"answered Get {path} with {len(updates)} values instead of one tree")
+        return _value(updates[0].val) if updates else None
 
     def state(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON the path holds
-        """Return what the switch says of itself at ``path``, or None if it says nothing."""
-        return self._tree(path, gnmi_pb2.GetRequest.ALL)
+        """Return what the switch says of itself at ``path``, in one tree or leaf by leaf; None if it says nothing."""
+        asked = [element.name for element in gnmi_path_generator(path).elem]
+        tree: Any = None
+        for update in self._updates(path, gnmi_pb2.GetRequest.ALL):
+            below = [element.name for element in update.path.elem][len(asked) :]
+            tree = _grown(tree, below, _value(update.val))
+        return tree
 
-    def _tree(self, path: str, kind: int) -> Any:  # noqa: ANN401 - whatever JSON the path holds
+    def _updates(self, path: str, kind: int) -> list[Any]:
         request = gnmi_pb2.GetRequest(
             path=[gnmi_path_generator(path)],
             type=kind,
             encoding=gnmi_pb2.Encoding.Value(self._facts.encoding.upper()),
         )
         answer = self._read(request, f"Get {path}")
-        updates = [update for part in answer.notification for update in part.update] if answer else []
-        if len(updates) > 1:
-            raise LabError(self._target.host, f"answered Get {path} with {len(updates)} values instead of one tree")
-        return _value(updates[0].val) if updates else None
+        return [update for part in answer.notification for update in part.update] if answer else []
 
     def _read(self, request: object, what: str) -> Any:  # noqa: ANN401 - a message without types
         """Ask, and ask again if the session broke: reading changes nothing."""
@@ -240,6 +245,16 @@ def _value(value: Any) -> Any:  # noqa: ANN401 - a message without types
     kind = value.WhichOneof("value")
     content = getattr(value, kind)
     return json.loads(content) if kind in ("json_val", "json_ietf_val") else content
+
+
+def _grown(tree: Any, below: Sequence[str], value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Return a tree with a value at a path below it; what is there already stays."""
+    if not below:
+        return {**value, **tree} if isinstance(tree, dict) and isinstance(value, dict) else value
+    name, *rest = below
+    grown = dict(tree) if isinstance(tree, dict) else {}
+    grown[name] = _grown(grown.get(name), rest, value)
+    return grown
 
 
 def _leaf(tree: Any, path: str) -> Any:  # noqa: ANN401 - whatever JSON holds

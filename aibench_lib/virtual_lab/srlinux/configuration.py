@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
-from aibench_lib.virtual_lab.gnmi.paths import Elements
+from aibench_lib.virtual_lab.gnmi.paths import Elements, schema
 from aibench_lib.virtual_lab.srlinux.config import ConfigError
+from aibench_lib.virtual_lab.srlinux.state import at, state_tree
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
+
+_SAID = frozenset(("/platform/chassis", "/system/information", "/system/lldp/interface", "/interface/ethernet"))
+"""What the switch says of itself, below which there is no configuration here."""
 
 
 class SrlinuxConfiguration:
@@ -14,8 +18,11 @@ class SrlinuxConfiguration:
         self._switch = switch
 
     def show(self, path: Elements) -> list[tuple[Elements, object]] | None:
-        """Return what is configured at a path, one pair for each list entry that it stands for; None: no such path."""
+        """Return what there is at a path, one pair for each list entry that it stands for; None: no such path."""
         running = self._switch.running
+        if schema(path) in _SAID:
+            said = at(state_tree(self._switch), path)
+            return [] if said is None else [(path, said)]
         try:
             return [(place, running.subtree(place)) for place in running.existing(path)]
         except ConfigError:

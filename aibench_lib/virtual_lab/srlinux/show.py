@@ -104,9 +104,9 @@ def difference(before: Config, after: Config) -> str:
 
 
 def existing(config: Config, path: Elements) -> bool:
-    """Whether there is anything at a path, or it is a container without keys, which always is."""
-    has_keys = any(keys for _, keys in path)
-    return not has_keys or any(covers(path, place) for place in config.leaves)
+    """Whether the list entries on a path are there; a container without keys always is."""
+    last = max((end for end, (_, keys) in enumerate(path, 1) if keys), default=0)
+    return not last or any(covers(path[:last], place) for place in config.leaves)
 
 
 def _version(switch: "SrlinuxSwitch") -> str:
@@ -151,9 +151,9 @@ def _interface(switch: "SrlinuxSwitch", name: str) -> Iterator[str]:
 
 
 def _neighbours(switch: "SrlinuxSwitch", interfaces: Sequence[str]) -> str:
-    head = ("Name", "Neighbor", "Neighbor System Name", "Neighbor Chassis ID", "Neighbor Port")
+    head = ("Name", "Neighbor", "Neighbor System Name", "Neighbor Chassis ID", "Neighbor Last Update", "Neighbor Port")
     rows = [
-        (name, "simulated", port.node, "simulated", port.interface)
+        (name, "simulated", port.node, "simulated", "now", port.interface)
         for name, port in switch.neighbours.items()
         if is_up(switch, name) and (not interfaces or name in interfaces)
     ]
