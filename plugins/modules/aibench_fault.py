@@ -50,8 +50,8 @@ options:
     type: int
     default: 1
   period_s:
-    description: Time from one down to the next, of which half is down. Sessions take their time; RV(seconds_down) says
-      what it was.
+    description:
+      - Time from one down to the next, at least. Half of it is down, counted from when both ends are seen down.
     type: float
     default: 2.0
   loss_percent:

@@ -8,7 +8,16 @@ import pytest
 from playbook_lab import ROOT
 
 pytestmark = pytest.mark.slow
-MODULES = ["aibench_lab", "aibench_run", "aibench_setting", "aibench_trials", "aibench_report"]
+MODULES = [
+    "aibench_facts",
+    "aibench_fault",
+    "aibench_lab",
+    "aibench_preflight",
+    "aibench_report",
+    "aibench_run",
+    "aibench_setting",
+    "aibench_trials",
+]
 
 
 def settings(path):
