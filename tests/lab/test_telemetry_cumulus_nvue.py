@@ -50,7 +50,7 @@ CONFIGURATION = (
 def lab(tmp_path_factory):
     state = tmp_path_factory.mktemp("lab")
     topology = parse_topology(TOPOLOGY, "topology")
-    lab = VirtualLab(LabSpec(topology, dict.fromkeys(TOPOLOGY["switches"], PLATFORM), Parameters()), "127.177", state)
+    lab = VirtualLab(LabSpec(topology, dict.fromkeys(TOPOLOGY["switches"], PLATFORM), Parameters()), "127.207", state)
     lab.start()
     for switch in lab.switches.values():
         shell = Shell(switch)
