@@ -29,7 +29,7 @@ def lines_within(config: str, within: Sequence[str]) -> list[str]:
 def values_in(lines: Sequence[str], patterns: Sequence[str]) -> dict[str, Any]:
     r"""Return the named groups of the patterns that match a line, digits as numbers.
 
-    Beside a group ``key`` in its pattern a value is a mapping from what that group matched.  A pattern with ``\n`` in it
+    Beside a group ``key`` in its pattern a value is a mapping from what that group matched.  A pattern with ``\n``
     matches lines that follow one another.
     """
     found: dict[str, Any] = {}

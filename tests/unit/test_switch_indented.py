@@ -59,3 +59,9 @@ def test_lines_about_several_entries_read_as_mappings_from_their_key():
         "interface": {"10.1.0.1/32": "Ethernet49", "10.1.0.2/32": "Ethernet50"},
         "next_hop": {"10.1.0.1/32": "10.2.0.1", "10.1.0.2/32": "10.2.0.5"},
     }
+
+
+def test_values_of_a_list_are_told_apart_by_the_lines_they_follow():
+    lines = ["set level 5", "set level 50", "set chance 0"]
+    assert values_in(lines, [r"^set level (?P<low>\d+)\nset level (?P<high>\d+)$"]) == {"low": 5, "high": 50}
+    assert values_in(lines[1:], [r"^set level (?P<low>\d+)\nset level (?P<high>\d+)$"]) == {}

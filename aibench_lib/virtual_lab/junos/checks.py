@@ -49,7 +49,12 @@ _REFERENCES = (
 def _undefined(config: Config) -> Iterator[Fault]:
     for path in config.paths():
         for word, place in _REFERENCES:
-            if len(path) > 1 and path[-2] == word and path[: len(place)] != place and path[-1] not in config.values(*place):
+            if (
+                len(path) > 1
+                and path[-2] == word
+                and path[: len(place)] != place
+                and path[-1] not in config.values(*place)
+            ):
                 yield _fault(path, f"{word} {path[-1]} is referenced but not defined")
     classifiers = config.values(_COS, "classifiers", "dscp")
     for path in config.paths(_COS, "interfaces"):
@@ -99,7 +104,7 @@ def _buffers(config: Config) -> Iterator[Fault]:
     for side in ("ingress", "egress"):
         place = (_COS, "shared-buffer", side, "buffer-partition")
         shares = [int(path[-1]) for path in config.paths(*place) if path[-2] == "percent"]
-        if shares and sum(shares) != 100:  # noqa: PLR2004 - per cent
+        if shares and sum(shares) != 100:
             yield Fault(" ".join(place[:3]), "buffer-partition", "the percentages of the partitions must total 100")
 
 

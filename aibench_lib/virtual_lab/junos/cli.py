@@ -9,7 +9,7 @@ from aibench_lib.virtual_lab.junos import show
 from aibench_lib.virtual_lab.junos.commands import Commands, find, no_more
 from aibench_lib.virtual_lab.junos.config import Config, columns, resolve, tokenize
 from aibench_lib.virtual_lab.junos.pipe import compare, modify, split
-from aibench_lib.virtual_lab.junos.schema import Refusal
+from aibench_lib.virtual_lab.junos.schema import RefusedError
 
 if TYPE_CHECKING:
     from aibench_lib.virtual_lab.junos.switch import JunosSwitch
@@ -53,7 +53,7 @@ class Cli:
             return ""
         try:
             return self._run(line)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             return self._refused(line, refusal)
 
     def once(self, command: str) -> str:
@@ -68,36 +68,34 @@ class Cli:
             action, behind, taken = find(_CONFIGURATION if self.is_configuring else _OPERATIONAL, tokens)
             try:
                 shown = action(self, behind)
-            except Refusal as refusal:
+            except RefusedError as refusal:
                 if refusal.position is not None:
-                    raise Refusal(str(refusal), refusal.position + taken) from None
+                    raise RefusedError(str(refusal), refusal.position + taken) from None
                 raise
         for modifier in modifiers:
             shown = modify(shown, modifier, self.switch.save)
         return shown
 
     def _shown(self, tokens: list[str], modifiers: list[str]) -> str | None:
-        """Return a configuration as the first modifiers want it shown, and take these away; None: it is not asked."""
-        words = tokens[1:2] if tokens[:1] == ["run"] else tokens[:1]
-        if not words or not "show".startswith(words[0]) or not modifiers:
+        """Return a configuration as the first modifier wants it shown, and take that away; None: it is not asked."""
+        asked = [tokenize(modifier) for modifier in modifiers[:1]]
+        edits = self.is_configuring
+        if edits and tokens[:1] == ["run"]:
+            edits, tokens = False, tokens[1:]
+        words = ["show"] if edits else ["show", "configuration"]
+        if asked not in ([["display", "set"]], [["compare"]]) or not _begins(tokens, words):
             return None
-        behind = tokens[1:]
-        config = self.switch.candidate
-        if not self.is_configuring:
-            if not behind or not "configuration".startswith(behind[0]):
+        place = [*(self._level if edits else []), *tokens[len(words) :]]
+        if asked == [["compare"]]:
+            if not edits:
                 return None
-            behind, config = behind[1:], self.switch.running
-        place = [*self._level, *behind]
-        if tokenize(modifiers[0]) == ["display", "set"]:
             del modifiers[0]
-            return "".join(f"{line}\n" for line in config.lines(*resolve(place)))
-        verb = tokenize(modifiers[0])
-        if self.is_configuring and verb[:1] == ["compare"] and len(verb) == 1:
-            del modifiers[0]
-            return compare(self.switch.running, config)
-        return None
+            return compare(self.switch.running, self.switch.candidate)
+        del modifiers[0]
+        config = self.switch.candidate if edits else self.switch.running
+        return "".join(f"{line}\n" for line in config.lines(*resolve(place)))
 
-    def _refused(self, line: str, refusal: Refusal) -> str:
+    def _refused(self, line: str, refusal: RefusedError) -> str:
         """Return a refusal, with a caret below the token it failed at."""
         if refusal.position is None:
             return f"{refusal}\n"
@@ -124,10 +122,10 @@ class Cli:
         return "Exiting configuration mode\n"
 
     def _may_edit(self) -> None:
-        """Raise `Refusal` if somebody else has locked the candidate."""
+        """Raise `RefusedError` if somebody else has locked the candidate."""
         owner = self.switch.owner()
         if owner is not None and owner is not self:
-            raise Refusal(
+            raise RefusedError(
                 f"error: configuration database locked by:\n  {_USER} terminal pts/0 (pid 4681) on since "
                 f"{self.switch.physical.now():%Y-%m-%d %H:%M:%S} UTC, idle 00:00:00\n      exclusive [edit]"
             )
@@ -144,7 +142,7 @@ class Cli:
         no_more(tokens, 0)
         self._may_edit()
         if self.switch.is_changed:
-            raise Refusal("error: configuration database modified")
+            raise RefusedError("error: configuration database modified")
         self.switch.lock(self)
         self.is_configuring, self._level = True, []
         return "warning: uncommitted changes will be discarded on exit\nEntering configuration mode\n"
@@ -154,9 +152,9 @@ class Cli:
         said = {"screen-width": "Screen width set to", "screen-length": "Screen length set to"}
         if tokens[:1] == ["complete-on-space"] and tokens[1:] in (["on"], ["off"]):
             return f"{'Enabling' if tokens[1] == 'on' else 'Disabling'} complete-on-space\n"
-        if len(tokens) == 2 and tokens[0] in said and tokens[1].isdecimal():  # noqa: PLR2004 - word and number
+        if len(tokens) == 2 and tokens[0] in said and tokens[1].isdecimal():
             return f"{said[tokens[0]]} {tokens[1]}\n"
-        raise Refusal("syntax error.", 0)
+        raise RefusedError("syntax error.", 0)
 
     def show_configuration(self, tokens: list[str]) -> str:
         """Show what is committed, in braces."""
@@ -200,7 +198,7 @@ class Cli:
         place = [*self._level, *tokens]
         self.switch.note(" ".join(["delete", *place]))
         if not place:
-            raise Refusal("error: deleting everything asks a question, which is not simulated")
+            raise RefusedError("error: deleting everything asks a question, which is not simulated")
         found = self._shifted(lambda: self.switch.candidate.delete(place))
         return "" if found else "warning: statement not found\n"
 
@@ -217,7 +215,7 @@ class Cli:
         if words[:1] == ["confirmed"]:
             minutes, words = _minutes(words[1:2]), words[2:]
         if words not in ([], ["and-quit"]):
-            raise Refusal("syntax error.", len(tokens) - len(words))
+            raise RefusedError("syntax error.", len(tokens) - len(words))
         self.switch.commit(minutes)
         told = f"commit confirmed will be automatically rolled back in {minutes} minutes unless confirmed\n"
         return f"{told if minutes else ''}commit complete\n{self._leave() if words else ''}"
@@ -228,7 +226,7 @@ class Cli:
         self._may_edit()
         number = tokens[0] if tokens else "0"
         if not number.isdecimal():
-            raise Refusal("syntax error.", 0)
+            raise RefusedError("syntax error.", 0)
         self.switch.note(f"rollback {number}")
         self.switch.rollback(int(number))
         return "load complete\n"
@@ -236,7 +234,7 @@ class Cli:
     def save(self, tokens: list[str]) -> str:
         """Write the candidate into a file."""
         if not tokens:
-            raise Refusal("missing argument.", 0)
+            raise RefusedError("missing argument.", 0)
         no_more(tokens, 0, 1)
         self.switch.note(f"save {tokens[0]}")
         text = self.switch.candidate.text(*self._level)
@@ -246,25 +244,22 @@ class Cli:
     def load(self, tokens: list[str]) -> str:
         """Read a file into the candidate, or in its place."""
         self._may_edit()
-        if len(tokens) < 2 or tokens[0] not in ("override", "merge", "set"):  # noqa: PLR2004 - how, and which
-            raise Refusal("syntax error.", 0)
+        if len(tokens) < 2 or tokens[0] not in ("override", "merge", "set"):
+            raise RefusedError("syntax error.", 0)
         path, text = self._file(tokens[1:])
         self.switch.note(f"load {tokens[0]} {path}")
         config = Config() if tokens[0] == "override" else self.switch.candidate.copy()
         try:
-            if tokens[0] == "set":
-                _type(config, text)
-            else:
-                config.load(text)
-        except Refusal as refusal:
-            raise Refusal(f"{path}: {refusal}\nload complete (1 errors)") from None
+            (config.type if tokens[0] == "set" else config.load)(text)
+        except RefusedError as refusal:
+            raise RefusedError(f"{path}: {refusal}\nload complete (1 errors)") from None
         self.switch.replace_candidate(config)
         return "load complete\n"
 
     def edit(self, tokens: list[str]) -> str:
         """Go down in the hierarchy."""
         if not tokens:
-            raise Refusal("missing argument.", 0)
+            raise RefusedError("missing argument.", 0)
         self._level = list(resolve([*self._level, *tokens]))
         return ""
 
@@ -292,7 +287,7 @@ class Cli:
             self.closed = True
             return ""
         if tokens not in ([], ["configuration-mode"]):
-            raise Refusal("syntax error.", 0)
+            raise RefusedError("syntax error.", 0)
         if self._level and not tokens:
             self._level = []
             return ""
@@ -307,19 +302,24 @@ class Cli:
 
     def _file(self, tokens: Sequence[str]) -> tuple[str, str]:
         if not tokens:
-            raise Refusal("missing argument.", 0)
+            raise RefusedError("missing argument.", 0)
         if tokens[0] not in self.switch.files:
-            raise Refusal(f"error: could not open '{tokens[0]}': No such file or directory")
+            raise RefusedError(f"error: could not open '{tokens[0]}': No such file or directory")
         return tokens[0], self.switch.files[tokens[0]]
 
     def _shifted(self, act: Callable[[], bool | None]) -> bool | None:
         """Do something with a whole path, and tell where a line failed that has its end alone."""
         try:
             return act()
-        except Refusal as refusal:
+        except RefusedError as refusal:
             if refusal.position is None or not self._level:
                 raise
-            raise Refusal(str(refusal), max(refusal.position - len(self._level), 0)) from None
+            raise RefusedError(str(refusal), max(refusal.position - len(self._level), 0)) from None
+
+
+def _begins(tokens: Sequence[str], words: Sequence[str]) -> bool:
+    """Whether a line begins with some words, or with beginnings of them."""
+    return len(tokens) >= len(words) and all(word.startswith(token) for word, token in zip(words, tokens, strict=False))
 
 
 def _without_comment(tokens: list[str]) -> list[str]:
@@ -334,22 +334,10 @@ def _minutes(tokens: list[str]) -> int:
     if not tokens or tokens == ["and-quit"]:
         return _DEFAULT_MINUTES
     if not tokens[0].isdecimal():
-        raise Refusal("syntax error.", 1)
+        raise RefusedError("syntax error.", 1)
     if not 1 <= int(tokens[0]) <= _MOST_MINUTES:
-        raise Refusal(f"Value {tokens[0]} is not within range (1..{_MOST_MINUTES})", 1)
+        raise RefusedError(f"Value {tokens[0]} is not within range (1..{_MOST_MINUTES})", 1)
     return int(tokens[0])
-
-
-def _type(config: Config, text: str) -> None:
-    """Do the lines of a file of `set` and `delete` commands."""
-    for line in text.splitlines():
-        verb, *tokens = tokenize(line) or [""]
-        if verb == "set":
-            config.set(tokens)
-        elif verb == "delete":
-            config.delete(tokens)
-        elif verb:
-            raise Refusal(f"unknown command: {verb}")
 
 
 def _one(printer: Callable[[JunosSwitch], str]) -> Callable[[Cli, list[str]], str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from aibench_lib.virtual_lab.junos.schema import Refusal
+from aibench_lib.virtual_lab.junos.schema import RefusedError
 
 C = TypeVar("C")
 Action = Callable[[C, list[str]], str]
@@ -16,7 +16,7 @@ def find(commands: Commands[C], tokens: Sequence[str]) -> tuple[Action[C], list[
     """Return the action that a line calls, the tokens behind its words, and how many words there are.
 
     Raises:
-        Refusal: There is no such command, or the line is the beginning of several.
+        RefusedError: There is no such command, or the line is the beginning of several.
     """
     best, depth = None, 0
     for words, action in commands.items():
@@ -28,14 +28,14 @@ def find(commands: Commands[C], tokens: Sequence[str]) -> tuple[Action[C], list[
     if best is not None:
         return best[1], list(tokens[len(best[0]) :]), len(best[0])
     if depth == len(tokens):
-        raise Refusal("missing argument.", depth)
-    raise Refusal("unknown command." if depth == 0 else "syntax error, expecting <command>.", depth)
+        raise RefusedError("missing argument.", depth)
+    raise RefusedError("unknown command." if depth == 0 else "syntax error, expecting <command>.", depth)
 
 
 def no_more(tokens: Sequence[str], position: int, most: int = 0) -> None:
-    """Raise `Refusal` if there are more tokens behind a command than it takes."""
+    """Raise `RefusedError` if there are more tokens behind a command than it takes."""
     if len(tokens) > most:
-        raise Refusal("syntax error.", position + most)
+        raise RefusedError("syntax error.", position + most)
 
 
 def _reach(parts: Sequence[str], tokens: Sequence[str]) -> int:

@@ -4,15 +4,13 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 
-from aibench_lib.virtual_lab.junos.schema import SCHEMA, Node, Refusal
+from aibench_lib.virtual_lab.junos.schema import SCHEMA, Node, RefusedError
 
 Tree = dict[str, "Tree"]
 Path = tuple[str, ...]
 
 _TOKEN = re.compile(r'"[^"]*"|[\[\]{};]|[^\s\[\]{};"]+')
-_NESTED = frozenset(
-    ("congestion-notification-profile", "drop-profiles", "interfaces", "scheduler-maps", "schedulers")
-)
+_NESTED = frozenset(("congestion-notification-profile", "drop-profiles", "interfaces", "scheduler-maps", "schedulers"))
 """Lists whose entries stand in braces of their own."""
 _REMARK = re.compile(r"\s##.*$")
 """What stands behind a statement that is a secret."""
@@ -48,27 +46,27 @@ class Config:
         """Do what stands behind ``set``; several leaves of one place may stand in one line.
 
         Raises:
-            Refusal: It is no statement.
+            RefusedError: It is no statement.
         """
         for path in list(_statements(tokens)):
             tree, node = self.root, SCHEMA
             for word in path:
                 if node.is_leaf and node.slot and not node.slot.many:
                     tree.clear()
-                node = _below(node, word)
+                node = below(node, word)
                 tree = tree.setdefault(word, {})
 
     def delete(self, tokens: Sequence[str]) -> bool:
         """Do what stands behind ``delete``; return False if there is no such statement.
 
         Raises:
-            Refusal: It cannot be a statement.
+            RefusedError: It cannot be a statement.
         """
         trail: list[tuple[Tree, str]] = []
         tree, node, emptied = self.root, SCHEMA, []
         for position, token in enumerate(tokens):
             word = _word(node, token, position)
-            node = _below(node, word)
+            node = below(node, word)
             trail.append((tree, word))
             emptied.append(not node.ends)
             if word not in tree:
@@ -106,14 +104,14 @@ class Config:
         for word in prefix:
             if word not in tree:
                 return ""
-            tree, node = tree[word], _below(node, word)
+            tree, node = tree[word], below(node, word)
         return "".join(f"{line}\n" for line in _braces(tree, node, 0))
 
     def load(self, text: str) -> None:
         """Add what stands in a text in braces.
 
         Raises:
-            Refusal: It is no such text, or has a statement that is none.
+            RefusedError: It is no such text, or has a statement that is none.
         """
         above: list[list[str]] = []
         words: list[str] = []
@@ -126,26 +124,41 @@ class Config:
                 words = []
             elif token == "}":
                 if not above or words:
-                    raise Refusal("syntax error")
+                    raise RefusedError("syntax error")
                 entry = above.pop()
                 if not _has_children(self.root, [word for part in above for word in part] + entry):
                     self.set([word for part in above for word in part] + entry)
             else:
                 words.append(token)
         if above or words:
-            raise Refusal("syntax error")
+            raise RefusedError("syntax error")
+
+    def type(self, text: str) -> None:
+        """Do the lines of a text of `set` and `delete` commands.
+
+        Raises:
+            RefusedError: A line is no such command.
+        """
+        for line in text.splitlines():
+            verb, *tokens = tokenize(line) or [""]
+            if verb == "set":
+                self.set(tokens)
+            elif verb == "delete":
+                self.delete(tokens)
+            elif verb:
+                raise RefusedError(f"unknown command: {verb}")
 
 
 def resolve(tokens: Sequence[str]) -> Path:
     """Return the words in full of a place of the configuration.
 
     Raises:
-        Refusal: There can be no such place.
+        RefusedError: There can be no such place.
     """
     node, path = SCHEMA, []
     for position, token in enumerate(tokens):
         word = _word(node, token, position)
-        node = _below(node, word)
+        node = below(node, word)
         path.append(word)
     return tuple(path)
 
@@ -155,11 +168,12 @@ def _word(node: Node, token: str, position: int) -> str:
     if word is not None:
         return word
     if node.slot is None:
-        raise Refusal("syntax error.", position)
+        raise RefusedError("syntax error.", position)
     return node.slot.read(token, position)
 
 
-def _below(node: Node, word: str) -> Node:
+def below(node: Node, word: str) -> Node:
+    """Return the place behind a word or value in full."""
     if word in node.words:
         return node.words[word]
     assert node.slot is not None, "resolved words fit the schema"
@@ -168,9 +182,10 @@ def _below(node: Node, word: str) -> Node:
 
 def _statements(tokens: Sequence[str]) -> Iterator[Path]:
     """Yield the statements of a line: each leaf goes back to the place it is a leaf of."""
-    node, path = SCHEMA, ()
-    place, place_path, told = node, path, False
-    opened = False
+    node: Node = SCHEMA
+    path: Path = ()
+    place, place_path = node, path
+    told = opened = False
     for position, token in enumerate(tokens):
         if token in ("[", "]"):
             opened = token == "["
@@ -179,19 +194,18 @@ def _statements(tokens: Sequence[str]) -> Iterator[Path]:
             continue
         word = _word(node, token, position)
         values = node if node.is_leaf and word not in node.words else None
-        node, path = _below(node, word), (*path, word)
+        node, path = below(node, word), (*path, word)
         if values is not None or (node.ends and not node.words and node.slot is None):
             yield path
             told = True
             node, path = (values, path[:-1]) if values is not None and opened else (place, place_path)
-        elif not node.is_leaf and (node.words or node.ends):
-            if node.slot is None or node.words:
-                place, place_path, told = node, path, False
+        elif not node.is_leaf and (node.words or node.ends) and (node.slot is None or node.words):
+            place, place_path, told = node, path, False
     if opened or path != place_path:
-        raise Refusal("missing argument.", len(tokens))
+        raise RefusedError("missing argument.", len(tokens))
     if not told:
         if not place.ends:
-            raise Refusal("missing argument.", len(tokens))
+            raise RefusedError("missing argument.", len(tokens))
         yield path
 
 
@@ -199,7 +213,7 @@ def _leaves(tree: Tree, node: Node, path: Path) -> Iterator[Path]:
     if not tree and path:
         yield path
     for word in _ordered(tree, node):
-        yield from _leaves(tree[word], _below(node, word), (*path, word))
+        yield from _leaves(tree[word], below(node, word), (*path, word))
 
 
 def _ordered(tree: Tree, node: Node) -> list[str]:
@@ -210,15 +224,15 @@ def _ordered(tree: Tree, node: Node) -> list[str]:
 def _braces(tree: Tree, node: Node, depth: int) -> Iterator[str]:
     indent = "    " * depth
     for word in _ordered(tree, node):
-        below, child = _below(node, word), tree[word]
-        if below.is_leaf and below.slot and child:
+        place, child = below(node, word), tree[word]
+        if place.is_leaf and place.slot and child:
             values = [_quoted(value) for value in child]
             yield f"{indent}{word} {values[0] if len(values) == 1 else f'[ {chr(32).join(values)} ]'};"
-        elif below.slot and below.slot.key and not below.words and word not in _NESTED:
+        elif place.slot and place.slot.key and not place.words and word not in _NESTED:
             for entry in child:
-                yield from _block(f"{indent}{word} {_quoted(entry)}", child[entry], below.slot.node, depth)
+                yield from _block(f"{indent}{word} {_quoted(entry)}", child[entry], place.slot.node, depth)
         else:
-            yield from _block(f"{indent}{_quoted(word)}", child, below, depth)
+            yield from _block(f"{indent}{_quoted(word)}", child, place, depth)
 
 
 def _block(head: str, tree: Tree, node: Node, depth: int) -> Iterator[str]:

@@ -51,7 +51,9 @@ def pfc(config: Config, interface: str, priority: int) -> Pfc | None:
     paused = {path[-2]: path[:-1] for path in config.paths(*place) if path[-1] == "pfc"}
     for points, path in paused.items():
         if priority in _priorities(config, interface, points):
-            threshold = config.value(_COS, "shared-buffer", "ingress", "buffer-partition", "lossless", "dynamic-threshold")
+            threshold = config.value(
+                _COS, "shared-buffer", "ingress", "buffer-partition", "lossless", "dynamic-threshold"
+            )
             xon = config.value(*path, "xon")
             return Pfc(
                 alpha=ALPHAS[int(threshold or _DEFAULT_THRESHOLD)],
@@ -123,7 +125,7 @@ def _priorities(config: Config, interface: str, points: str) -> set[int]:
         if config.has(*place, name, "no-loss")
     }
     found = {int(value) for value in lossless.values() if value}
-    if len(points) == 3:  # noqa: PLR2004 - the bits of IEEE 802.1p
+    if len(points) == 3:
         return found & {int(points, 2)}
     classifier = config.value(_COS, "interfaces", interface, "unit", "0", "classifiers", "dscp")
     taken = set()

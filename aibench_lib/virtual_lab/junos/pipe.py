@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
-from aibench_lib.virtual_lab.junos.config import Config, Path, resolve
-from aibench_lib.virtual_lab.junos.schema import SCHEMA, Refusal
+from aibench_lib.virtual_lab.junos.config import Config, Path, below, resolve
+from aibench_lib.virtual_lab.junos.schema import SCHEMA, RefusedError
 
 _SPLIT = re.compile(r'\s*\|\s*(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
@@ -24,7 +24,7 @@ def modify(output: str, modifier: str, save: Callable[[str, str], None]) -> str:
         save: Writes a text into a file of the switch.
 
     Raises:
-        Refusal: There is no such modifier, or there is no room for a file.
+        RefusedError: There is no such modifier, or there is no room for a file.
     """
     verb, _, text = modifier.strip().partition(" ")
     text = text.strip().strip('"')
@@ -38,7 +38,7 @@ def modify(output: str, modifier: str, save: Callable[[str, str], None]) -> str:
     if verb == "save" and text:
         save(text, output)
         return f"Wrote {len(lines)} lines of output to '{text}'\n"
-    raise Refusal("syntax error, expecting <command>.", 0)
+    raise RefusedError("syntax error, expecting <command>.", 0)
 
 
 def compare(old: Config, new: Config) -> str:
@@ -57,7 +57,7 @@ def _statement(path: Path) -> tuple[str, str]:
     """Return the level that a statement stands on, and the statement."""
     node = SCHEMA
     for word in resolve(path)[:-1]:
-        node = node.words[word] if word in node.words else node.slot.node  # type: ignore[union-attr] # resolved
+        node = below(node, word)
     depth = len(path) - (1 if path[-1] in node.words else 2)
     return " ".join(["[edit", *path[:depth]]) + "]", " ".join(path[depth:])
 
@@ -66,4 +66,4 @@ def _search(pattern: str, line: str) -> Sequence[str] | None:
     try:
         return re.findall(pattern, line, flags=re.IGNORECASE)
     except re.error as error:
-        raise Refusal(f"error: invalid regular expression: {error}") from error
+        raise RefusedError(f"error: invalid regular expression: {error}") from error

@@ -10,7 +10,7 @@ from aibench_lib.virtual_lab.junos.statements import STATEMENTS
 _INTERFACE = r"(?:et|xe|ge)-\d+/\d+/\d+(?::\d+)?|ae\d+|lo0|em\d+|fxp0|re\d:mgmt-\d+|irb"
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The answer to a line that is not accepted.
 
     Args:
@@ -36,19 +36,20 @@ class Slot:
         """Return a value as the configuration shows it.
 
         Raises:
-            Refusal: It is no such value.
+            RefusedError: It is no such value.
         """
         if ".." in self.kind:
-            return _number(token, *self.kind.split(".."), position)
+            low, high = self.kind.split("..")
+            return _number(token, low, high, position)
         if "|" in self.kind:
             choices = [choice for choice in self.kind.split("|") if choice.startswith(token)]
             if token in choices or len(choices) == 1:
                 return token if token in choices else choices[0]
-            raise Refusal("syntax error.", position)
+            raise RefusedError("syntax error.", position)
         if self.kind in _ADDRESSES:
             return _address(token, self.kind, position)
         if self.kind in _PATTERNS and not re.fullmatch(_PATTERNS[self.kind], token):
-            raise Refusal(f"invalid value '{token}'", position)
+            raise RefusedError(f"invalid value '{token}'", position)
         return token
 
 
@@ -71,13 +72,13 @@ class Node:
         """Return the word that a token stands for, or None.
 
         Raises:
-            Refusal: It is the beginning of several.
+            RefusedError: It is the beginning of several.
         """
         if token in self.words:
             return token
         found = [word for word in self.words if word.startswith(token)]
         if len(found) > 1:
-            raise Refusal(f"'{token}' is ambiguous.", position)
+            raise RefusedError(f"'{token}' is ambiguous.", position)
         return found[0] if found else None
 
 
@@ -97,19 +98,20 @@ _PATTERNS = {
 
 def _number(token: str, low: str, high: str, position: int) -> str:
     if not re.fullmatch(r"\d+", token, re.ASCII):
-        raise Refusal(f"Invalid numeric value: '{token}'", position)
+        raise RefusedError(f"Invalid numeric value: '{token}'", position)
     if not int(low) <= int(token) <= int(high):
-        raise Refusal(f"Value {token} is not within range ({low}..{high})", position)
+        raise RefusedError(f"Value {token} is not within range ({low}..{high})", position)
     return str(int(token))
 
 
 def _address(token: str, kind: str, position: int) -> str:
+    wrong = RefusedError(f"invalid ip address or hostname: {token}", position)
+    if ("/" in token) == (kind == "address"):  # the classes take a bare address for a network of one
+        raise wrong
     try:
-        if ("/" in token) == (kind == "address"):  # the classes take a bare address for a network of one
-            raise ValueError(token)
         return str(_ADDRESSES[kind](token))
     except ValueError:
-        raise Refusal(f"invalid ip address or hostname: {token}", position) from None
+        raise wrong from None
 
 
 def _grow(root: Node, pattern: str) -> None:

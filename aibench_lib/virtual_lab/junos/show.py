@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aibench_lib import __version__
-from aibench_lib.virtual_lab.junos.schema import Refusal
+from aibench_lib.virtual_lab.junos.schema import RefusedError
 
 if TYPE_CHECKING:
     from aibench_lib.virtual_lab.junos.switch import JunosSwitch
@@ -33,7 +33,7 @@ def interfaces_terse(switch: JunosSwitch, only: str | None = None) -> str:
     """Return a table of the interfaces and their units.
 
     Raises:
-        Refusal: There is no such interface.
+        RefusedError: There is no such interface.
     """
     lines = ["Interface               Admin Link Proto    Local                 Remote"]
     for interface in _chosen(switch, only):
@@ -49,7 +49,7 @@ def interfaces_media(switch: JunosSwitch, only: str | None = None) -> str:
     """Return a paragraph about each interface.
 
     Raises:
-        Refusal: There is no such interface.
+        RefusedError: There is no such interface.
     """
     parts = []
     for number, interface in enumerate(_chosen(switch, only)):
@@ -72,7 +72,9 @@ def lldp_neighbors(switch: JunosSwitch) -> str:
     rows = [("Local Interface", "Parent Interface", "Chassis Id", "Port info", "System Name")]
     for number, (interface, port) in enumerate(switch.neighbours.items(), 1):
         if _states(switch, interface)[1] == "up":
-            rows.append((interface, "-", f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}", port.interface, port.node))
+            rows.append(
+                (interface, "-", f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}", port.interface, port.node)
+            )
     return "".join(f"{a:<19}{b:<20}{c:<20}{d:<19}{e}\n" for a, b, c, d, e in rows)
 
 
@@ -105,20 +107,20 @@ def files(switch: JunosSwitch, path: str) -> str:
     """Return the names of the files in a folder, or of one file.
 
     Raises:
-        Refusal: There is no such file.
+        RefusedError: There is no such file.
     """
     if path in switch.files:
         return f"{path}\n"
     folder = f"{path.rstrip('/')}/"
     names = sorted(name.removeprefix(folder) for name in switch.files if name.startswith(folder))
-    if not names and folder != "/var/tmp/":  # noqa: S108 - of the switch, not of this machine
-        raise Refusal(f"{path}: No such file or directory")
+    if not names and folder != "/var/tmp/":
+        raise RefusedError(f"{path}: No such file or directory")
     return f"\n{folder}:\n" + "".join(f"{name}\n" for name in names)
 
 
 def _chosen(switch: JunosSwitch, only: str | None) -> list[str]:
     if only is not None and only not in switch.neighbours:
-        raise Refusal(f"error: device {only} not found")
+        raise RefusedError(f"error: device {only} not found")
     return list(switch.neighbours) if only is None else [only]
 
 

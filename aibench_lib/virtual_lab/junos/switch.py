@@ -12,12 +12,13 @@ from aibench_lib.simulator import Ecn, LoadBalancing, Pfc, PfcWatchdog
 from aibench_lib.virtual_lab.configured import StaticRoute
 from aibench_lib.virtual_lab.junos import effects
 from aibench_lib.virtual_lab.junos.checks import faults
+from aibench_lib.virtual_lab.junos.cli import Cli
 from aibench_lib.virtual_lab.junos.config import Config, tokenize
-from aibench_lib.virtual_lab.junos.schema import Refusal
+from aibench_lib.virtual_lab.junos.schema import RefusedError
 from aibench_lib.virtual_lab.physical import Physical
 from aibench_lib.virtual_lab.writes import Writes
 
-FOLDER = "/var/tmp/"  # noqa: S108 - of the switch, not of this machine
+FOLDER = "/var/tmp/"
 _SUFFIX = ".conf"
 _MOST_COMMITS = 50
 """Earlier configurations that are kept, the committed one among them."""
@@ -123,7 +124,7 @@ class JunosSwitch:
             minutes: Take it back after that time unless another commit confirms it; None: keep it.
 
         Raises:
-            Refusal: It contradicts itself; nothing has changed then.
+            RefusedError: It contradicts itself; nothing has changed then.
         """
         self.check()
         before = self._pending.before if self._pending else self._running
@@ -132,10 +133,10 @@ class JunosSwitch:
         self._pending = Pending(self.now() + minutes * _SECONDS_A_MINUTE, before) if minutes else None
 
     def check(self) -> None:
-        """Raise `Refusal` if the candidate contradicts itself."""
+        """Raise `RefusedError` if the candidate contradicts itself."""
         found = faults(self.candidate)
         if found:
-            raise Refusal(f"{''.join(fault.text() for fault in found)}error: configuration check-out failed")
+            raise RefusedError(f"{''.join(fault.text() for fault in found)}error: configuration check-out failed")
 
     def confirm(self) -> None:
         """Keep what waits for its confirmation."""
@@ -146,11 +147,11 @@ class JunosSwitch:
         """Make an earlier configuration the candidate.
 
         Raises:
-            Refusal: There is none of that number.
+            RefusedError: There is none of that number.
         """
         known = [self.running, *self._earlier]
         if number >= len(known):
-            raise Refusal(f"error: could not open configuration database: rollback {number} does not exist")
+            raise RefusedError(f"error: could not open configuration database: rollback {number} does not exist")
         self._candidate = known[number].copy()
 
     def replace_candidate(self, config: Config) -> None:
@@ -161,10 +162,10 @@ class JunosSwitch:
         """Write a file.
 
         Raises:
-            Refusal: There is no room.
+            RefusedError: There is no room.
         """
         if path not in self.files and len(self.files) >= self.max_checkpoints:
-            raise Refusal(f"error: could not open '{path}': No space left on device")
+            raise RefusedError(f"error: could not open '{path}': No space left on device")
         self.files[path] = text
 
     def ecn(self, interface: str, queue: int) -> Ecn | None:
@@ -203,7 +204,7 @@ class JunosSwitch:
         """Note an attempt to change something."""
         self._writes.add(self.name, what)
 
-    def conversation(self) -> "Cli":
+    def conversation(self) -> Cli:
         """Return a new session with the command line."""
         return Cli(self)
 
@@ -261,6 +262,3 @@ def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[s
         if interface in addresses:
             lines.append(f"interfaces {interface} unit 0 family inet address {addresses[interface]}")
     return lines
-
-
-from aibench_lib.virtual_lab.junos.cli import Cli  # noqa: E402 - the two know each other
