@@ -22,6 +22,7 @@ from aibench_lib.platforms.model import (
     Platform,
     Range,
     ReadBack,
+    Sessions,
     Shape,
     Show,
     Source,
@@ -88,7 +89,7 @@ def _cli(values: object, where: str) -> Cli:
     _check_commands(parts, where)
     parts["shape"] = _word(Shape, parts.get("shape"), f"{where}.shape")
     parts["edit"] = build(Edit, _mapping(parts.get("edit"), f"{where}.edit"), f"{where}.edit")
-    for key, kind in (("dead_man", DeadMan), ("checkpoint", Checkpoint)):
+    for key, kind in (("dead_man", DeadMan), ("checkpoint", Checkpoint), ("sessions", Sessions)):
         if key in parts:
             parts[key] = _facts(kind, parts[key], f"{where}.{key}")
     restore = _mapping(parts.get("from_text"), f"{where}.from_text")

@@ -95,6 +95,17 @@ class Checkpoint:
     remove: list[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sessions:
+    """Candidate configurations that the switch keeps under a name, until they are committed or aborted."""
+
+    source: Source
+    show: str
+    """The command that shows which there are."""
+    name: str
+    """Regular expression with a group ``name``, matched with each line of that."""
+
+
 class TextRestore(StrEnum):
     """How the configuration is brought back from its text."""
 
@@ -142,6 +153,7 @@ class Cli:
     edit: Edit
     dead_man: DeadMan | None = None
     checkpoint: Checkpoint | None = None
+    sessions: Sessions | None = None
     from_text: FromText
     clear_counters: list[str] = field(default_factory=list)
 
@@ -329,11 +341,13 @@ class TelemetryPath:
     source: Source
     measurement: str
     path: str
-    """With the placeholders ``{interface}``, ``{queue}`` and ``{priority}`` as key values; those keys become tags."""
+    """With the placeholders ``{interface}``, ``{queue}`` and ``{priority}`` as key values; those keys become tags.  An
+    element ``/{interface}`` is for a switch whose paths have no keys: it is subscribed to port by port."""
     mode: str
     """``sample`` or ``on_change``."""
     leaves: dict[str, str]
-    """Device leaf -> our field; a counter or a depth, read as an integer."""
+    """Device leaf -> our field; a counter or a depth, read as an integer.  A leaf may hold ``{queue}`` and ``{priority}``
+    too."""
     origin: str = ""
     """Of the path; empty for the switch's own default."""
     target: str = ""

@@ -1,14 +1,15 @@
 """Ask all switches and agents of a lab what a preflight must know: reads only, and one that is down hides nobody."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from aibench_lib.errors import AibenchError, LabError
-from aibench_lib.platforms import Transport, load_platform
+from aibench_lib.platforms import Sessions, Transport, load_platform
 from aibench_lib.run.lab import Lab
-from aibench_lib.switch.facts import Facts, ask
+from aibench_lib.switch.facts import Facts, Shows, ask
 from aibench_lib.switch.gnmi import GnmiSwitch
 from aibench_lib.switch.session import Switch, connect
 from aibench_lib.switch.setting import PREFIX, Setting
@@ -39,6 +40,8 @@ class Inspected:
     checkpoints: Sequence[str] | None = None
     """None: its platform has none."""
     slots: int | None = None
+    sessions: Sequence[str] = ()
+    """Candidate configurations that are open."""
     notes: Sequence[str] = ()
 
 
@@ -96,10 +99,27 @@ def _asked(switch: Switch, target: Target, gnmi: str) -> Inspected:
         if found is not None:
             values[feature] = found
     cli = load_platform(target.platform).cli
-    slots = cli.checkpoint.slots if cli and cli.checkpoint else None
     return Inspected(
-        host=target.host, gnmi=gnmi, facts=facts, values=values, checkpoints=checkpoints, slots=slots, notes=notes
+        host=target.host,
+        gnmi=gnmi,
+        facts=facts,
+        values=values,
+        checkpoints=checkpoints,
+        slots=cli.checkpoint.slots if cli and cli.checkpoint else None,
+        sessions=_sessions(switch, cli.sessions, notes) if cli and cli.sessions else (),
+        notes=notes,
     )
+
+
+def _sessions(switch: object, sessions: Sessions, notes: list[str]) -> list[str]:
+    """Return the names of the candidate configurations that are open."""
+    assert isinstance(switch, Shows), "a platform with sessions has a command line"
+    try:
+        lines = switch.show(sessions.show).splitlines()
+    except LabError as error:
+        notes.append(f"sessions: {error}")
+        return []
+    return [match["name"] for line in lines if (match := re.search(sessions.name, line))]
 
 
 def _read_back(switch: Switch, target: Target, feature: str) -> Mapping[str, Any] | None:

@@ -241,6 +241,10 @@ def checkpoints(inspected: Sequence[Inspected]) -> Iterator[Finding]:
     """Judge whether a switch has room for our checkpoint, and what earlier runs have left."""
     free = 0
     for one in inspected:
+        pending = ", ".join(name for name in one.sessions if name.startswith(OURS))
+        if pending:
+            text = f"has {pending} open, left by an earlier run; run playbooks/restore.yml or abort it"
+            yield yellow("sessions", one.host, text)
         if one.checkpoints is None:
             continue
         left = [name for name in one.checkpoints if name.startswith(OURS)]

@@ -77,6 +77,16 @@ def test_what_would_stop_a_run_comes_first_and_is_a_failure(lab):
     assert "put that right before a run" in seen.output
 
 
+def test_what_an_earlier_run_left_on_a_switch_is_told(lab):
+    session = Cli(lab.virtual.switches["leaf1"])
+    for line in ("enable", "configure checkpoint save aibench-old-1", "configure session aibench-old-c1", "end"):
+        session.answer(line)
+    seen = look(lab)
+    assert seen.rc == 0, seen.output
+    assert any("leaf1: has aibench-old-1, left by an earlier run" in row for row in seen.of("yellow")), seen.output
+    assert any("leaf1: has aibench-old-c1 open" in row for row in seen.of("yellow")), seen.output
+
+
 def test_a_switch_that_is_down_hides_nobody_s_findings(lab):
     inventory = copytree(INVENTORY, lab.folder / "inventory")
     (inventory / "host_vars").mkdir()

@@ -231,6 +231,13 @@ def test_full_slots_are_red_and_what_earlier_runs_left_is_yellow():
     assert "1 of 2 switches" in found[2].text
 
 
+def test_a_configuration_session_of_ours_that_is_still_open_is_yellow():
+    (found,) = judgement.checkpoints([replace(leaf(), sessions=["operator", "aibench-1-c1"])])
+    assert (found.check, found.severity, found.where) == ("sessions", Severity.YELLOW, "leaf1")
+    assert "aibench-1-c1 open" in found.text
+    assert "operator" not in found.text
+
+
 def test_a_run_that_left_switches_changed_is_red():
     (found,) = judgement.unrestored(["20261124-1-8.1"])
     assert found.severity is Severity.RED
