@@ -83,11 +83,14 @@ def _scheduler(leaves: Leaves, path: Elements, sequence: str) -> Iterator[Compla
         )
 
 
-def _port(leaves: Leaves, path: Elements, _: str) -> Iterator[Complaint]:
+def _port(leaves: Leaves, path: Elements, name: str) -> Iterator[Complaint]:
     """Yield what is bound to the wrong one: port policies to a subinterface, classifiers to a port."""
     subinterface = _at(leaves, path, "interface-ref/subinterface") is not None
-    if subinterface and _at(leaves, path, "interface-ref/interface") is None:
-        yield path, "interface must be configured when subinterface is set"
+    if _at(leaves, path, "interface-ref/interface") is None:
+        if subinterface:
+            yield path, "interface must be configured when subinterface is set"
+        elif (("interface", (("name", name),)), ("name", ())) not in leaves:
+            yield path, f"there is no interface '{name}'"
     if not subinterface and _at(leaves, path, "input/classifiers") is not None:
         yield path, "Attachment of classifiers, not permitted for interfaces"
     if subinterface and _at(leaves, path, "pfc/pfc-mapping-profile") is not None:
