@@ -9,6 +9,7 @@ from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import Profile
 from aibench_lib.switch.target import Target
+from aibench_lib.telemetry.measurements import TAGS
 from aibench_lib.telemetry.subscription import Subscription
 
 _COARSE = 100
@@ -16,6 +17,8 @@ _COARSE = 100
 _HEARTBEAT = 10
 """A leaf that does not change is repeated after this many samples."""
 _KEY = re.compile(r"([\w-]+)\[([\w-]+)=\{(\w+)\}\]")
+_PORT_ELEMENT = re.compile(r"/\{interface\}(/|$)")
+"""Where a port is an element of the path and not the key of a list, there is no path for all of them."""
 
 
 def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[Subscription]:
@@ -33,9 +36,12 @@ def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[S
         for entry in load_platform(target.platform).telemetry:
             if entry.measurement in ("queue", "pfc"):
                 others = _interfaces(lab, target.host) - set(fine) if entry.measurement == "pfc" else set()
-                found += _of_ports(target, entry, fine, sorted(others), profile.telemetry_interval_ns, coarse_ns)
+                coarse = sorted(others) if fine else _all(lab, target.host, entry)
+                found += _of_ports(target, entry, fine, coarse, profile.telemetry_interval_ns, coarse_ns)
             else:
-                found.append(_subscription(target, entry, "*", coarse_ns))
+                found += [
+                    _subscription(target, entry, interface, coarse_ns) for interface in _all(lab, target.host, entry)
+                ]
     return found
 
 
@@ -43,16 +49,21 @@ def _interfaces(lab: Lab, switch: str) -> set[str]:
     return {port.interface for link in lab.topology.links for port in (link.a, link.b) if port.node == switch}
 
 
+def _all(lab: Lab, switch: str, entry: TelemetryPath) -> list[str]:
+    """Return what stands for every interface of a switch in a path."""
+    return sorted(_interfaces(lab, switch)) if _PORT_ELEMENT.search(entry.path) else ["*"]
+
+
 def _of_ports(
     target: Target, entry: TelemetryPath, fine: Sequence[str], others: Sequence[str], fine_ns: int, coarse_ns: int
 ) -> Iterator[Subscription]:
-    """Yield the subscriptions of what ports have: of a switch with observed ports, ``others`` are named one by one."""
+    """Yield the subscriptions of what ports have."""
     if "{interface}" not in entry.path:  # records of congestion, which name their port themselves
         yield _subscription(target, entry, "*", fine_ns if fine else coarse_ns)
         return
     for interface in fine:
         yield _subscription(target, entry, interface, fine_ns)
-    for interface in others if fine else ("*",):
+    for interface in others:
         yield _subscription(target, entry, interface, coarse_ns)
 
 
@@ -61,6 +72,9 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
     sampled = entry.mode == "sample"
     keys = {tag: f"{element}/{key}" for element, key, tag in _KEY.findall(entry.path)}
     leaves = {tag: leaf for leaf, tag in entry.tag_leaves.items()}
+    names = {"priority": str(LOSSLESS_PRIORITY), **target.options, "interface": interface}
+    sources = keys | leaves
+    fixed = {tag: str(names[tag]) for tag in TAGS[entry.measurement] if tag in names and tag not in sources}
     return Subscription(
         host=target.host,
         address=target.address,
@@ -69,14 +83,16 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
         password=target.password,
         ca=target.ca,
         encoding=gnmi.encoding,
-        path=entry.path.format(**{"priority": str(LOSSLESS_PRIORITY), **target.options, "interface": interface}),
+        path=entry.path.format(**names),
+        target=entry.target,
         mode=entry.mode,
         interval_ns=interval_ns if sampled else 0,
         heartbeat_ns=_HEARTBEAT * interval_ns if sampled else 0,
         suppress_redundant=sampled,
         measurement=entry.measurement,
-        tags=keys | leaves,
-        leaves=entry.leaves,
+        tags=sources,
+        fixed=fixed,
+        leaves={leaf.format(**names): name for leaf, name in entry.leaves.items()},
         true_when=entry.true_when,
         scale=entry.scale,
     )

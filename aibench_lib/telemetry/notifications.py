@@ -152,7 +152,7 @@ class NotificationReader:
         return as_integer if scale is None else partial(_scaled, scale)
 
     def _known_tags(self, keys: Mapping[str, str]) -> dict[str, str]:
-        sources = {"switch": self._subscription.host}
+        sources = {"switch": self._subscription.host, **self._subscription.fixed}
         sources.update({tag: keys[source] for tag, source in self._subscription.tags.items() if source in keys})
         return {tag: sources[tag] for tag in self._tags if tag in sources}
 

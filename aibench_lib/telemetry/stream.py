@@ -65,8 +65,13 @@ def subscribe_request(subscriptions: Sequence[Subscription]) -> gnmi_pb2.Subscri
         for subscription in subscriptions
     ]
     encoding = gnmi_pb2.Encoding.Value(subscriptions[0].encoding.upper())
+    target = subscriptions[0].target
     wanted = gnmi_pb2.SubscriptionList(
-        mode=gnmi_pb2.SubscriptionList.STREAM, encoding=encoding, subscription=entries, allow_aggregation=True
+        prefix=gnmi_pb2.Path(target=target) if target else None,
+        mode=gnmi_pb2.SubscriptionList.STREAM,
+        encoding=encoding,
+        subscription=entries,
+        allow_aggregation=True,
     )
     return gnmi_pb2.SubscribeRequest(subscribe=wanted)
 

@@ -34,6 +34,8 @@ class Subscription:
     """A gNMI path that spells out its list keys, ``*`` for every entry: ``/interface[name=*]/statistics``."""
     origin: str = ""
     """The path's origin, such as ``eos_native``; mostly none."""
+    target: str = ""
+    """Of the prefix, the same in all subscriptions to a switch; mostly none."""
     encoding: str = "proto"
     mode: str
     """``sample`` or ``on_change``."""
@@ -46,6 +48,8 @@ class Subscription:
     measurement: str
     tags: Mapping[str, str]
     """Our tag -> the list key (``name``, or ``queue/name`` where several lists have one) or leaf it is read from."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Our tag -> its value, where the path itself is about one port or queue and no key says so."""
     leaves: Mapping[str, str]
     """Device leaf, relative to ``path`` (the path's last name where that is the leaf itself) -> our field."""
     true_when: Mapping[str, str] = field(default_factory=dict)
@@ -58,8 +62,9 @@ class Subscription:
         if self.measurement not in TAGS:
             raise SpecError(f"{where}: unknown measurement {self.measurement!r}; known: {', '.join(TAGS)}")
         needed = [tag for tag in TAGS[self.measurement] if tag != "switch"]
-        if sorted(self.tags) != sorted(needed):
-            raise SpecError(f"{where}: tags must name the sources of {needed}, found {sorted(self.tags)}")
+        given = sorted((*self.tags, *self.fixed))
+        if given != sorted(needed):
+            raise SpecError(f"{where}: tags must name the sources of {needed}, found {given}")
         fields = FIELDS[self.measurement]
         for name in self.leaves.values():
             if name not in fields:

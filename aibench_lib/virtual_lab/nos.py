@@ -14,11 +14,19 @@ from aibench_lib.virtual_lab.eos.cli import Cli as EosCli
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
 from aibench_lib.virtual_lab.gnmi.service import Configuration
+from aibench_lib.virtual_lab.junos.switch import JunosSwitch
+from aibench_lib.virtual_lab.junos.telemetry import CONTAINERS as JUNOS_CONTAINERS
+from aibench_lib.virtual_lab.junos.telemetry import GNMI_PORT as JUNOS_GNMI_PORT
+from aibench_lib.virtual_lab.junos.telemetry import MODELS as JUNOS_MODELS
 from aibench_lib.virtual_lab.nxos.cli import Cli as NxosCli
 from aibench_lib.virtual_lab.nxos.switch import NxosSwitch
 from aibench_lib.virtual_lab.nxos.telemetry import CONTAINERS as NXOS_CONTAINERS
 from aibench_lib.virtual_lab.nxos.telemetry import MODELS as NXOS_MODELS
 from aibench_lib.virtual_lab.observed import Container
+from aibench_lib.virtual_lab.sonic.switch import SonicSwitch
+from aibench_lib.virtual_lab.sonic.telemetry import CONTAINERS as SONIC_CONTAINERS
+from aibench_lib.virtual_lab.sonic.telemetry import GNMI_PORT as SONIC_GNMI_PORT
+from aibench_lib.virtual_lab.sonic.telemetry import MODELS as SONIC_MODELS
 from aibench_lib.virtual_lab.srlinux.cli import SrlinuxCli
 from aibench_lib.virtual_lab.srlinux.configuration import SrlinuxConfiguration
 from aibench_lib.virtual_lab.srlinux.switch import SrlinuxSwitch
@@ -70,8 +78,12 @@ PLATFORMS: Mapping[str, Nos] = {
         converse=EosCli,
     ),
     "cisco_nxos": Nos(NxosSwitch, NXOS_CONTAINERS, 50051, NXOS_MODELS, converse=NxosCli),
+    "juniper_junos": Nos(
+        JunosSwitch, JUNOS_CONTAINERS, JUNOS_GNMI_PORT, JUNOS_MODELS, converse=JunosSwitch.conversation
+    ),
     "nokia_srlinux": _SRLINUX,
     "nokia_srlinux_cli": _SRLINUX,
+    "sonic": Nos(SonicSwitch, SONIC_CONTAINERS, SONIC_GNMI_PORT, SONIC_MODELS, converse=SonicSwitch.conversation),
 }
 
 

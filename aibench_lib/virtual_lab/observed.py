@@ -1,6 +1,6 @@
 """What a simulated switch shows of itself: which leaves there are, and which of the simulator's columns fill them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -33,11 +33,13 @@ class Container:
 
     subject: Subject
     path: str
-    """With ``{interface}``, ``{queue}`` and ``{priority}`` where the list keys are."""
+    """With ``{interface}``, ``{queue}`` and ``{priority}`` where the list keys are, or as elements."""
     leaves: Mapping[str, str]
     """Leaf -> column of the simulator; for :attr:`Subject.OPERATION` the leaf alone counts."""
     divisors: Mapping[str, int] = field(default_factory=dict)
     """Leaf -> what the simulator's number is divided by, such as 1000 for microseconds."""
+    priorities: Sequence[int] = PRIORITIES
+    """Those that the container is about, where it is about one."""
     narrow: bool = False
     """Whether the leaves are 32 bits wide or less."""
     queue_name: Callable[[int], str] = str
@@ -66,7 +68,7 @@ def entries(container: Container, node: str, interfaces: list[str], leaves: tupl
         return [Entry(container, node, "", 0, leaves, parse(container.path))]
     found = []
     for interface in interfaces:
-        for priority in PRIORITIES if subject in PER_PRIORITY else [0]:
+        for priority in container.priorities if subject in PER_PRIORITY else [0]:
             names = {"interface": interface, "queue": container.queue_name(priority), "priority": priority}
             path = parse(container.path.format_map(names))
             found.append(Entry(container, node, interface, priority, leaves, path))

@@ -4,12 +4,20 @@ import time
 
 import pytest
 from one_switch import one_switch
+from pygnmi.spec.v080.gnmi_pb2_grpc import gNMIStub
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
+from aibench_lib.model import LabKind, Port
+from aibench_lib.run.lab import Lab
+from aibench_lib.run.plan import Profile
+from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.switch import transaction
 from aibench_lib.switch.facts import read_facts
 from aibench_lib.switch.session import connect
+from aibench_lib.telemetry.notifications import NotificationReader, spelt_out
+from aibench_lib.telemetry.stream import open_channel, subscribe_request
+from aibench_lib.topology import parse_topology
 
 PORTS = ["Ethernet0", "Ethernet4"]
 OPTIONS = {
@@ -260,3 +268,37 @@ def test_a_port_that_is_shut_is_down_and_has_no_neighbour(leaf, change):
     change("interface", {"interface": "Ethernet0", "admin": "down"})
     port = read_facts(leaf.target).interfaces["Ethernet0"]
     assert (port.oper, port.admin, port.neighbour) == ("down", "down", None)
+
+
+def test_the_counters_of_a_port_and_its_queue_are_streamed_with_their_tags(leaf):
+    links = [["prefill01:nic0", "leaf1:Ethernet0"], ["decode01:nic0", "leaf1:Ethernet4"]]
+    shape = {"link_bps": 1, "switches": ["leaf1"], "hosts": ["prefill01", "decode01"], "links": links}
+    lab = Lab(
+        kind=LabKind.SIMULATED,
+        instance="",
+        isolated=True,
+        topology=parse_topology(shape, "topology"),
+        switches={"leaf1": leaf.target},
+        workers={},
+        pools={},
+    )
+    asked = subscriptions(lab, [Port("leaf1", "Ethernet4")], Profile(telemetry_interval_ns=1_000_000))
+    readers = [NotificationReader(one) for one in asked]
+    found = {}
+    with open_channel(asked[0]) as channel:
+        user = (("username", leaf.target.username), ("password", leaf.target.password))
+        for response in gNMIStub(channel).Subscribe(iter([subscribe_request(asked)]), metadata=user):
+            if response.sync_response:
+                break
+            told = response.update
+            place = spelt_out((*told.prefix.elem, *told.update[0].path.elem))
+            for record in (one for reader in readers if reader.is_about(*place) for one in reader.records(told)):
+                found.setdefault((record.measurement, *record.tags.values()), set()).update(record.fields)
+    queue = {"transmit_packets", "transmit_bytes", "dropped_packets", "dropped_bytes", "ecn_marked_packets"}
+    assert found.pop(("queue", "leaf1", "Ethernet4", "3")) == {*queue, "peak_bytes"}
+    for port in PORTS:
+        pause = {"pause_rx_frames", "pause_tx_frames", "paused_ns", "watchdog_trips"}
+        assert found.pop(("pfc", "leaf1", port, "3")) == pause
+        octets = {"in_bytes", "out_bytes", "in_packets", "out_packets", "in_discards", "out_discards"}
+        assert found.pop(("interface", "leaf1", port)) == octets
+    assert found == {}

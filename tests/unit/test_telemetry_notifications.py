@@ -11,6 +11,7 @@ from pygnmi.spec.v080 import gnmi_pb2
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Record
 from aibench_lib.telemetry.notifications import NotificationReader
+from aibench_lib.telemetry.stream import subscribe_request
 from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.telemetry.values import as_integer, scalar
 
@@ -337,3 +338,30 @@ def test_a_number_in_another_unit_than_ours_is_converted():
     reader = NotificationReader(subscription(scale={"transmit_bytes": 1000}))
     message = notification(update("transmit-octets", uint_val=7), prefix=QUEUE.format("Ethernet33", 3))
     assert reader.records(message) == [queue_record(transmit_bytes=7000)]
+
+
+COUNTERS = {
+    "path": "/COUNTERS/Ethernet0/Queues",
+    "target": "COUNTERS_DB",
+    "tags": {},
+    "fixed": {"interface": "Ethernet0", "queue": "3"},
+    "leaves": {"3/SAI_QUEUE_STAT_PACKETS": "transmit_packets"},
+}
+
+
+def test_a_path_without_keys_is_about_the_port_and_queue_that_the_subscription_says():
+    tree = {"Ethernet0:3": {"SAI_QUEUE_STAT_PACKETS": "7"}, "Ethernet0:4": {"SAI_QUEUE_STAT_PACKETS": "9"}}
+    told = notification(update("/COUNTERS/Ethernet0/Queues", json_ietf_val=json.dumps(tree).encode()))
+    (record,) = NotificationReader(subscription(**COUNTERS)).records(told)
+    assert record.tags == {"switch": "leaf1", "interface": "Ethernet0", "queue": "3"}
+    assert record.fields == {"transmit_packets": 7}
+
+
+def test_the_prefix_of_a_request_names_the_database_that_is_asked():
+    assert subscribe_request([subscription(**COUNTERS)]).subscribe.prefix.target == "COUNTERS_DB"
+    assert not subscribe_request([subscription()]).subscribe.HasField("prefix")
+
+
+def test_a_tag_that_neither_a_source_nor_the_path_gives_is_missing():
+    with pytest.raises(SpecError, match=r"tags must name the sources of \['interface', 'queue'\], found \['queue'\]"):
+        subscription(**{**COUNTERS, "fixed": {"queue": "3"}})

@@ -11,7 +11,11 @@ from aibench_lib.errors import SpecError
 from aibench_lib.model import Port
 from aibench_lib.simulator import Ecn, LoadBalancing, Pfc, PfcWatchdog
 from aibench_lib.virtual_lab.configured import StaticRoute
+from aibench_lib.virtual_lab.gnmi.paths import parse
+from aibench_lib.virtual_lab.gnmi.plan import Listing
+from aibench_lib.virtual_lab.gnmi.service import Target
 from aibench_lib.virtual_lab.sonic.switch import SonicSwitch
+from aibench_lib.virtual_lab.sonic.telemetry import CONTAINERS, MODELS
 from aibench_lib.virtual_lab.writes import Writes
 
 NEIGHBOURS = {"Ethernet0": Port("prefill01", "nic0"), "Ethernet4": Port("spine1", "Ethernet8")}
@@ -471,3 +475,22 @@ def test_the_shows_say_that_the_switch_is_simulated_and_which_ports_are_up(switc
     assert "prefill01" not in shell.answer("show lldp table")
     assert "10.2.0.4/31" in shell.answer("show ip interfaces")
     assert "UTC" in shell.answer("show clock")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/COUNTERS/Ethernet0/Queues", [("queue", "Ethernet0", priority, 7) for priority in range(8)]),
+        ("/COUNTERS/Ethernet0/Queues/3", [("queue", "Ethernet0", 3, 7)]),
+        ("/COUNTERS/Ethernet4/SAI_PORT_STAT_PFC_3_RX_PKTS", [("pfc", "Ethernet4", 3, 1)]),
+        (
+            "/COUNTERS/Ethernet4",
+            [*(("pfc", "Ethernet4", priority, 3) for priority in range(8)), ("interface", "Ethernet4", 0, 6)],
+        ),
+        ("/COUNTERS/Ethernet9", []),
+    ],
+)
+def test_counters_are_found_below_their_port_and_queues_only_where_they_are_asked_for(path, found):
+    target = Target("leaf2", list(NEIGHBOURS), CONTAINERS, None, MODELS, lambda _: None)
+    entries = Listing(target).find(parse(path))
+    assert [(str(one.container.subject), one.interface, one.priority, len(one.leaves)) for one in entries] == found

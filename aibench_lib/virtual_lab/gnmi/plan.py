@@ -61,7 +61,7 @@ class Listing:
         for container, known in self._known:
             shape = parse(container.path)
             here, below = path[: len(shape)], path[len(shape) :]
-            if len(below) > 1 or not overlap(without_keys(here), shape):
+            if len(below) > 1 or not _is_of_shape(here, shape):
                 continue
             leaves = tuple(leaf for leaf in container.leaves if overlap(below, ((leaf, ()),)))
             if leaves:
@@ -69,6 +69,21 @@ class Listing:
                 chosen = [known[here]] if here in known else [one for one in known.values() if overlap(here, one.path)]
                 found += [dataclasses.replace(entry, leaves=leaves) for entry in chosen]
         return found
+
+
+def _is_of_shape(path: Elements, shape: Elements) -> bool:
+    """Whether a path is that of a container, or above it.
+
+    A shape in which elements stand for ports and queues is not asked for from above the last element that has a name:
+    what is below a port there is another table of the switch's database.
+    """
+    open_names = [name.startswith("{") for name, _ in shape]
+    if any(open_names) and len(path) < len(shape) - open_names[::-1].index(False):
+        return False
+    named = tuple(
+        (here[0] if is_open else name, ()) for here, (name, _), is_open in zip(path, shape, open_names, strict=False)
+    )
+    return overlap(without_keys(path), named)
 
 
 def plan(target: Observed, wanted: gnmi_pb2.SubscriptionList, is_up: Callable[[Port], bool]) -> Subscription:
