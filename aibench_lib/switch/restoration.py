@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,8 @@ def refuse_foreign_changes(switch: Switch, target: Target, record: Record, found
 
 def _bring_back(task: _Task, *, overwrite: bool) -> tuple[list[str], list[str]]:
     """Return the configuration that was found and the one that is there now."""
-    with connect(task.target) as switch:
+    with ExitStack() as session:
+        switch = session.enter_context(connect(task.target))
         armed = _cancel(switch, task)
         found = switch.comparable(switch.read_config())
         wanted = switch.comparable(task.text)
@@ -140,7 +141,7 @@ def _bring_back(task: _Task, *, overwrite: bool) -> tuple[list[str], list[str]]:
         else:
             if task.record.is_clear and not overwrite:
                 refuse_foreign_changes(switch, task.target, task.record, found, task.run_dir)
-            _write_back(task, switch, found, wanted)
+            _write_back(task, session, switch, found, wanted)
     if armed:
         raise LabError(task.host, f"is as it was before the run, but may fall back to a later state by itself: {armed}")
     return (wanted, wanted) if untouched else (found, wanted)
@@ -172,20 +173,23 @@ def _why_not(do: Callable[[], None]) -> str:
     return ""
 
 
-def _write_back(task: _Task, switch: Switch, found: list[str], wanted: list[str]) -> None:
+def _write_back(task: _Task, session: ExitStack, switch: Switch, found: list[str], wanted: list[str]) -> None:
     """Try one way after the other until the difference is empty."""
-    difference, reasons = snapshot.difference(found, wanted), []
-    for method, session in zip(_methods(task), _sessions(task.target, switch), strict=False):
+    difference = snapshot.difference(found, wanted)
+    reasons: list[str] = []
+    for method in _methods(task):
         task.note("restore_intended", method=method.name)
         proven = False
         try:
-            with session() as now:
-                method.write(now)
-                difference = snapshot.difference(now.comparable(now.read_config()), wanted)
-                proven = not difference
-                if proven:
-                    _tidy(now, task)
-                    return
+            if reasons:  # the session may be what is broken, or hold a lock
+                session.close()
+                switch = session.enter_context(connect(task.target))
+            method.write(switch)
+            difference = snapshot.difference(switch.comparable(switch.read_config()), wanted)
+            proven = not difference
+            if proven:
+                _tidy(switch, task)
+                return
             reasons.append(f"{method.name}: taken, and still different")
         except LabError as error:
             if proven:
@@ -205,18 +209,6 @@ def _methods(task: _Task) -> Iterator[_Method]:
         yield _Method(f"its checkpoint {kept}", lambda switch: switch.roll_back(kept))
     yield _Method("the text", lambda switch: switch.restore(task.text))
     yield _Method("the text again", lambda switch: switch.restore(task.text))
-
-
-def _sessions(target: Target, switch: Switch) -> Iterator[Callable[[], AbstractContextManager[Switch]]]:
-    """Yield the session that is open, then new ones: the first may be what is broken."""
-
-    @contextmanager
-    def same() -> Iterator[Switch]:
-        yield switch
-
-    yield same
-    while True:
-        yield lambda: connect(target)
 
 
 def _tidy(switch: Switch, task: _Task) -> None:
