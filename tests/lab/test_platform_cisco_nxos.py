@@ -4,13 +4,22 @@ import time
 
 import pytest
 from one_switch import NAME, one_switch
+from pygnmi.spec.v080.gnmi_pb2_grpc import gNMIStub
 
 from aibench_lib.errors import LabError, NotAttainable
 from aibench_lib.journal import Journal
+from aibench_lib.model import LabKind, Port
+from aibench_lib.run.lab import Lab
+from aibench_lib.run.plan import Profile
+from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.switch import transaction
 from aibench_lib.switch.facts import read_facts
 from aibench_lib.switch.session import connect
+from aibench_lib.telemetry.notifications import NotificationReader, spelt_out
+from aibench_lib.telemetry.stream import open_channel, subscribe_request
+from aibench_lib.topology import parse_topology
 
+PORTS = ["Ethernet1/1", "Ethernet1/2"]
 OPTIONS = {
     "queue": "c-out-8q-q3",
     "priority": "3",
@@ -50,8 +59,7 @@ LINES = "interface Ethernet1/1\n  mtu 1500\n"
 
 @pytest.fixture(scope="module")
 def leaf(tmp_path_factory):
-    ports = ["Ethernet1/1", "Ethernet1/2"]
-    with one_switch(tmp_path_factory.mktemp("lab"), "127.158", "cisco_nxos", OPTIONS, ports) as leaf:
+    with one_switch(tmp_path_factory.mktemp("lab"), "127.158", "cisco_nxos", OPTIONS, PORTS) as leaf:
         yield leaf
 
 
@@ -213,7 +221,7 @@ def test_the_switch_says_what_it_is(leaf):
     assert "simulated" in facts.software
     assert facts.clock is not None
     port = facts.interfaces["Ethernet1/1"]
-    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9216)
+    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9214)
     assert port.address is not None
     assert (port.neighbour, port.neighbour_port) == ("prefill01", "nic0")
 
@@ -221,3 +229,38 @@ def test_the_switch_says_what_it_is(leaf):
 def test_counters_are_cleared_when_asked(leaf):
     with connect(leaf.target) as switch:
         switch.clear_counters()
+
+
+def test_the_counters_of_a_port_and_its_queue_are_streamed_under_the_names_of_the_inventory(leaf):
+    links = [["prefill01:nic0", f"leaf1:{PORTS[0]}"], ["decode01:nic0", f"leaf1:{PORTS[1]}"]]
+    shape = {"link_bps": 1, "switches": ["leaf1"], "hosts": ["prefill01", "decode01"], "links": links}
+    lab = Lab(
+        kind=LabKind.SIMULATED,
+        instance="",
+        isolated=True,
+        topology=parse_topology(shape, "topology"),
+        switches={"leaf1": leaf.target},
+        workers={},
+        pools={},
+    )
+    asked = subscriptions(lab, [Port("leaf1", PORTS[1])], Profile(telemetry_interval_ns=1_000_000))
+    assert all("Ethernet" not in one.path for one in asked)
+    readers = [NotificationReader(one) for one in asked]
+    found = {}
+    with open_channel(asked[0]) as channel:
+        user = (("username", leaf.target.username), ("password", leaf.target.password))
+        for response in gNMIStub(channel).Subscribe(iter([subscribe_request(asked)]), metadata=user):
+            if response.sync_response:
+                break
+            told = response.update
+            place = spelt_out((*told.prefix.elem, *told.update[0].path.elem))
+            for record in (one for reader in readers if reader.is_about(*place) for one in reader.records(told)):
+                found.setdefault((record.measurement, *record.tags.values()), []).append(set(record.fields))
+    queue = {"transmit_packets", "transmit_bytes", "dropped_packets", "dropped_bytes", "ecn_marked_packets"}
+    print(found)
+    assert found.pop(("queue", "leaf1", PORTS[1], "c-out-8q-q3")) == [{*queue, "depth_bytes", "peak_bytes"}]
+    for port in PORTS:
+        assert found.pop(("pfc", "leaf1", port, "3")) == [{"pause_rx_frames", "pause_tx_frames", "watchdog_trips"}]
+        octets = {"in_bytes", "out_bytes", "in_packets", "out_packets", "in_discards", "out_discards"}
+        assert {name for one in found.pop(("interface", "leaf1", port)) for name in one} == {*octets, "oper_up"}
+    assert found == {}

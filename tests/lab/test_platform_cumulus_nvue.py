@@ -158,7 +158,7 @@ def test_the_switch_says_that_it_is_simulated_and_who_is_behind_its_ports(leaf):
     assert "(simulated)" in facts.software
     assert facts.clock
     port = facts.interfaces["swp2"]
-    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9216)
+    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9214)
     assert (port.neighbour, port.neighbour_port, port.address) == ("decode01", "nic0", str(_address(leaf, "swp2")))
     assert not facts.notes
 

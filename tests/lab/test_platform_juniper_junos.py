@@ -194,7 +194,7 @@ def test_the_switch_says_what_it_is(leaf):
     assert "simulated" in facts.software
     assert facts.clock is not None
     port = facts.interfaces["et-0/0/0"]
-    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9202)
+    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9214)
     assert (port.neighbour, port.neighbour_port) == ("prefill01", "nic0")
 
 

@@ -258,7 +258,7 @@ def test_the_switch_says_that_it_is_simulated_and_who_is_behind_its_ports(leaf, 
     assert "(simulated)" in facts.software
     assert facts.clock
     port = facts.interfaces["Ethernet4"]
-    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9100)
+    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9214)
     address = str(device.addresses()["Ethernet4"])
     assert (port.neighbour, port.neighbour_port, port.address) == ("decode01", "nic0", address)
     assert not facts.notes

@@ -69,7 +69,7 @@ def test_what_is_set_is_pending_until_it_is_applied(switch, shell):
     assert switch.running_text() == before
     assert shell.answer("nv config diff").splitlines() == [
         "nv unset interface swp1 link state up",
-        "nv unset interface swp2 link mtu 9216",
+        "nv unset interface swp2 link mtu 9214",
         "nv unset interface swp3 link state up",
         "nv set interface swp1 link state down",
         "nv set interface swp2 link mtu 1500",
@@ -101,7 +101,7 @@ def test_a_detached_revision_is_gone(switch, shell):
     "line",
     [
         "nv unset interface swp1 link mtu",
-        "nv unset interface swp1 link mtu 9216",
+        "nv unset interface swp1 link mtu 9214",
         "nv unset interface swp1 link mtu 1500",
         "nv unset interface swp1-3 link mtu",
     ],

@@ -254,7 +254,7 @@ def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[s
     for interface, neighbour in neighbours.items():
         lines += [
             f'interfaces {interface} description "{neighbour.node} {neighbour.interface}"',
-            f"interfaces {interface} mtu 9216",
+            f"interfaces {interface} mtu 9228",  # IP packets of 9214 bytes, as on the other simulated switches
             f"{cos} interfaces {interface} scheduler-map FABRIC",
             f"{cos} interfaces {interface} congestion-notification-profile cnp",
             f"{cos} interfaces {interface} unit 0 classifiers dscp ROCE",

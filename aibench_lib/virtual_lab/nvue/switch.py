@@ -120,7 +120,7 @@ def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[s
         lines += [
             f"interface {interface} type swp",
             f"interface {interface} description {neighbour.node}:{neighbour.interface}",
-            f"interface {interface} link mtu 9216",
+            f"interface {interface} link mtu 9214",
             f"interface {interface} link state up",
         ]
         if interface in addresses:

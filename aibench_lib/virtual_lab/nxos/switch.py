@@ -215,7 +215,7 @@ def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[s
     ]
     for interface, neighbour in neighbours.items():
         lines += [f"interface {interface}", f"description {neighbour.node} {neighbour.interface}", "no switchport"]
-        lines += ["priority-flow-control mode on", "priority-flow-control watch-dog-interval on", "mtu 9216"]
+        lines += ["priority-flow-control mode on", "priority-flow-control watch-dog-interval on", "mtu 9214"]
         lines += ["service-policy type qos input QOS-IN", "no shutdown"]
         if interface in addresses:
             lines.append(f"ip address {addresses[interface]}")

@@ -46,7 +46,7 @@ def _port(number: int, port: str, far: Port) -> Row:
         "description": f"{far.node} {far.interface}",
         "index": str(number),
         "lanes": ",".join(map(str, lanes)),
-        "mtu": "9100",
+        "mtu": "9214",
         "speed": "400000",
     }
 
