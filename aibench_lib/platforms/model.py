@@ -130,6 +130,9 @@ class FromText:
     negate: list[str] = field(default_factory=list)
     """Of a flat text: the first word of a line and what stands in its place to remove it, such as [set, delete]; of an
     indented text: the word before a line that removes it, such as [no]."""
+    shorter: list[str] = field(default_factory=list)
+    """Of an indented text: regular expressions for lines that are removed by their beginning alone, a group ``kept``;
+    another line with this beginning replaces one, so that nothing is removed before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +168,8 @@ class Gnmi:
     source: Source
     port: int
     encoding: str
+    prefixes: dict[str, str] = field(default_factory=dict)
+    """How an interface's name begins on the command line -> how it begins in gNMI, such as Ethernet -> eth."""
     snapshot: list[str] = field(default_factory=list)
     """Subtrees that hold everything the templates of this platform touch; empty where the CLI configures.  One with the
     placeholder ``{interface}`` is there for each of the host's option ``interfaces``."""
@@ -235,6 +240,9 @@ class Block:
     lines: list[str]
     """Regular expressions; a named group is a value.  Beside a group ``key`` the values are mappings key -> value: over
     the routes' prefixes where the feature has routes, else over the host's option ``interfaces``."""
+    each_interface: bool = False
+    """Whether the lines stand below each of the host's option ``interfaces``, which is ``{interface}`` then; the values
+    are mappings interface -> value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,8 +273,8 @@ class ReadBack:
     @property
     def keyed(self) -> set[str]:
         """The values that stand in lines with a group ``key``."""
-        lines = [set(re.compile(line).groupindex) for block in self.blocks for line in block.lines]
-        return {name for names in lines if KEY in names for name in names} - {KEY}
+        lines = [(block, set(re.compile(line).groupindex)) for block in self.blocks for line in block.lines]
+        return {name for block, names in lines if KEY in names or block.each_interface for name in names} - {KEY}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,14 +141,27 @@ class CliSwitch:
         config = "\n".join(lines)
         found: dict[str, Any] = dict(setting.facts.read_back.fixed)
         for block in setting.facts.read_back.blocks:
+            patterns = [_named(line, setting, re.escape) for line in block.lines]
+            if block.each_interface:
+                found |= self._of_interfaces(config, [_named(line, setting) for line in block.within], patterns)
+                continue
             if self._cli.shape is Shape.INDENTED:
                 lines = lines_within(config, [_named(line, setting) for line in block.within])
-            found |= values_in(lines, [_named(line, setting, re.escape) for line in block.lines])
+            found |= values_in(lines, patterns)
         for name in {*setting.facts.each, *(setting.facts.read_back.keyed & set(setting.requested))}:
             keys = setting.prefixes if setting.facts.each else self._target.options["interfaces"]
             of_keys = {key: found.get(name, {}).get(key) for key in keys}
             found[name] = of_keys if isinstance(setting.requested[name], Mapping) else _agreed(of_keys)
         return {name: setting.understood(name, found.get(name)) for name in setting.requested}
+
+    def _of_interfaces(self, config: str, within: Sequence[str], patterns: Sequence[str]) -> dict[str, Any]:
+        """Return the values below each of the host's interfaces, by interface."""
+        found: dict[str, Any] = {}
+        for interface in self._target.options["interfaces"]:
+            lines = lines_within(config, [_filled(line, {"interface": interface}) for line in within])
+            for name, value in values_in(lines, patterns).items():
+                found.setdefault(name, {})[interface] = value
+        return found
 
     @property
     def has_dead_man(self) -> bool:
@@ -216,7 +229,7 @@ class CliSwitch:
         lines = self.comparable(config)
         if how.by is TextRestore.DIFFERENCE:
             self._seen = None
-            lines = lines_between(self.comparable(self._running_config()), lines, self._cli.shape, how.negate)
+            lines = lines_between(self.comparable(self._running_config()), lines, self._cli.shape, how)
         self._edit("\n".join(lines), _names("aibench-restore"), (), how.clear)
 
     def clear_counters(self) -> None:
