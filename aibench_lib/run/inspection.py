@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aibench_lib.errors import AibenchError, LabError
-from aibench_lib.platforms import Sessions, Transport, load_platform
+from aibench_lib.platforms import ReadBack, Sessions, Transport, load_platform
 from aibench_lib.run.lab import Lab
 from aibench_lib.switch.facts import Facts, Shows, ask
 from aibench_lib.switch.gnmi import GnmiSwitch
 from aibench_lib.switch.session import Switch, connect
-from aibench_lib.switch.setting import PREFIX, Setting
+from aibench_lib.switch.setting import Setting
 from aibench_lib.switch.target import Target
 from aibench_lib.worker.agents import Agent
 from aibench_lib.worker.coordinator import Coordinator
@@ -130,9 +130,16 @@ def _read_back(switch: Switch, target: Target, feature: str) -> Mapping[str, Any
         return None
     asked = [*facts.ranges, *facts.choices]
     known = [name for name in asked if name in facts.read_back.names]
-    if not known or any(PREFIX in path for path in facts.read_back.paths):
+    if not known or _needs_values(facts.read_back, [*asked, *facts.names]):
         return None
     return switch.read_back(Setting(target=target, platform=platform, feature=feature, requested=dict.fromkeys(known)))
+
+
+def _needs_values(read_back: ReadBack, names: Sequence[str]) -> bool:
+    """Whether the place of a value is only known with a value, such as the code point that is asked for."""
+    texts = [*read_back.paths, *(leaf for leaves in read_back.paths.values() for leaf in leaves.values())]
+    texts += [text for block in read_back.blocks for text in (*block.within, *block.lines)]
+    return any(f"{{{name}}}" in text for text in texts for name in names)
 
 
 def _why_no_gnmi(target: Target) -> str:

@@ -20,6 +20,8 @@ _HEADER_BYTES = 60
 """IP, UDP, BTH, RETH and ICRC of a RoCEv2 packet: what an IP packet holds beside the payload."""
 _CLOCK_SECONDS = 2.0
 """Switches show whole seconds, and an answer takes its time."""
+_BY_DEFAULT = ("dscp", "scheduling")
+"""Features of which a switch that shows nothing still has something: its default, which is not known here."""
 _LOSSLESS = "pfc_priority"
 
 
@@ -204,7 +206,12 @@ class Links:
                     for name in names
                 }
                 compared |= {feature} if pairs else set()
-                unlike = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+                silent_ok = feature in _BY_DEFAULT
+                unlike = {
+                    name: pair
+                    for name, pair in pairs.items()
+                    if pair[0] != pair[1] and not (silent_ok and None in pair)
+                }
                 if unlike:
                     differing.add(feature)
                     said = "; ".join(f"{name} {_said(a)} and {_said(b)}" for name, (a, b) in unlike.items())

@@ -175,6 +175,13 @@ def test_a_class_that_is_lossless_at_one_end_alone_is_red_and_other_differences_
     }
 
 
+def test_a_scheduler_that_is_not_configured_is_not_compared_and_ecn_that_is_not_configured_is():
+    one = replace(leaf(), values={"scheduling": {"scheduling": "strict"}, "ecn": {"kmin_bytes": 1}})
+    other = replace(spine(), values={"scheduling": {"scheduling": None}, "ecn": {"kmin_bytes": None}})
+    found = {text.text for text in judged(one, other) if text.check == "QoS" and text.severity is Severity.YELLOW}
+    assert found == {"ecn differs: kmin_bytes 1 and none"}
+
+
 def test_a_lab_that_is_not_declared_isolated_is_red():
     assert any("isolated_lab: true" in one.text for one in judgement.isolation(lab(isolated=False), [leaf()]))
     (found,) = judgement.isolation(lab(), [leaf()])
