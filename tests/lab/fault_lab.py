@@ -104,6 +104,8 @@ class Cell:
         self.switch: Any = lab.switches[self.host]
         self.faults: Faults = lab.faults[self.host]
         self.text = self.switch.running_text()
+        self._writes = lambda: [what for name, what in lab.writes if name == self.host]
+        self._written = len(self._writes())
         self._found = self._ours()
         """What an earlier cell has left."""
         self.faults_met = 0
@@ -118,8 +120,12 @@ class Cell:
     def apply(self, target: Target | None = None) -> transaction.Change:
         return transaction.apply(target or self.target, "ecn", self.values, self.journal, self.run_dir)
 
-    def restore(self) -> transaction.Restored:
-        return transaction.restore(self.target, self.journal, self.run_dir)
+    def restore(self, **how: bool) -> transaction.Restored:
+        return transaction.restore(self.target, self.journal, self.run_dir, **how)
+
+    def writes(self) -> list[str]:
+        """Return what was written to the switch, or tried to, since the test began."""
+        return self._writes()[self._written :]
 
     def but(self, **changed: Any) -> Target:
         return dataclasses.replace(self.target, **changed)

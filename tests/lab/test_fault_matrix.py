@@ -12,6 +12,8 @@ from fault_lab import PLATFORMS, Cell, fault_lab
 
 from aibench_lib.errors import LabError
 from aibench_lib.run import lock
+from aibench_lib.switch import transaction
+from aibench_lib.switch.session import connect
 from aibench_lib.switch.transaction import DEAD_MAN_SECONDS
 from aibench_lib.virtual_lab.credentials import make_credentials
 
@@ -140,6 +142,33 @@ def test_two_runs_at_once(cell):
         lock.release(taken)
     cell.restore()
     assert cell.left() == []
+
+
+def test_somebody_else_changes_it(cell):
+    cell.apply()
+    with connect(cell.target) as switch:
+        switch.apply(cell.rendered(cell.other_values), "somebody-else")
+    theirs = cell.switch.running_text()
+    with pytest.raises(LabError) as raised:
+        cell.restore()
+    says(cell, raised, "-e overwrite_foreign_changes=true")
+    assert "@@" in str(raised.value)
+    assert cell.switch.running_text() == theirs
+    assert cell.restore(overwrite_foreign_changes=True).changed
+    assert cell.left() == []
+
+
+def test_check_writes_nothing(cell):
+    change = transaction.preview(cell.target, "ecn", cell.values)
+    assert change.changed
+    assert change.after
+    assert cell.writes() == []
+    cell.apply()
+    written = cell.writes()
+    assert written
+    way = transaction.preview_restore(cell.target, cell.journal, cell.run_dir)
+    assert way.changed
+    assert cell.writes() == written
 
 
 def test_slots_full(cell):
