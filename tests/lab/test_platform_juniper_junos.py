@@ -1,14 +1,20 @@
 """Every feature of Junos through the real driver over SSH: there and back; and what the switch does by itself."""
 
 import time
+from pathlib import Path
 
+import grpc
 import pytest
 from one_switch import NAME, one_switch
+from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
+from virtual_fabric import subscribe_request
 
 from aibench_lib.errors import LabError, NotAttainable
+from aibench_lib.platforms import load_platform
 from aibench_lib.switch import transaction
 from aibench_lib.switch.facts import read_facts
 from aibench_lib.switch.session import connect
+from aibench_lib.virtual_lab.gnmi.paths import parse, to_proto
 
 OPTIONS = {
     "queue": "3",
@@ -201,3 +207,17 @@ def test_the_switch_says_what_it_is(leaf):
 def test_counters_are_cleared_when_asked(leaf):
     with connect(leaf.target) as switch:
         switch.clear_counters()
+
+
+def test_all_telemetry_of_the_platform_is_there(leaf):
+    platform = load_platform("juniper_junos")
+    credentials = grpc.ssl_channel_credentials(Path(leaf.target.ca).read_bytes())
+    metadata = [("username", "admin"), ("password", leaf.target.password)]
+    with grpc.secure_channel(f"{leaf.target.address}:{platform.gnmi.port}", credentials) as channel:
+        stub = gnmi_pb2_grpc.gNMIStub(channel)
+        for entry in platform.telemetry:
+            path = to_proto(parse(entry.path.format(interface="et-0/0/1", queue="3", priority="3")))
+            request = subscribe_request(gnmi_pb2.Subscription(path=path), mode=gnmi_pb2.SubscriptionList.ONCE)
+            answers = stub.Subscribe(iter([request]), metadata=metadata)
+            said = [update for answer in answers for update in answer.update.update]
+            assert {update.path.elem[-1].name for update in said} >= set(entry.leaves), entry.path

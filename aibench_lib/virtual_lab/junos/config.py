@@ -80,7 +80,12 @@ class Config:
 
     def paths(self, *prefix: str) -> list[Path]:
         """Return the statements that begin with some words, whole and in the order of the configuration."""
-        return [path for path in _leaves(self.root, SCHEMA, ()) if path[: len(prefix)] == prefix]
+        tree, node = self.root, SCHEMA
+        for word in prefix:
+            if word not in tree:
+                return []
+            tree, node = tree[word], below(node, word)
+        return list(_leaves(tree, node, prefix))
 
     def value(self, *prefix: str) -> str | None:
         """Return the value of a leaf, or None."""

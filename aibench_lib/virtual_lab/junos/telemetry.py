@@ -1,6 +1,6 @@
 """The state paths of a Junos switch: the native ones of its line cards, and OpenConfig's of its interfaces.
 
-There is no time of pause.
+There is no time of pause, and no depth of a queue but its peak.
 """
 
 from aibench_lib.virtual_lab.observed import Container, Subject
@@ -20,11 +20,6 @@ CONTAINERS = (
             "ecnMarkedPkts": "ecn_marked_packets",
             "peakBufferOccupancy": "peak_depth_bytes",
         },
-    ),
-    Container(
-        Subject.QUEUE,
-        "/interfaces/interface[name={interface}]/state/counters/out-queue[queue-number={queue}]",
-        {"avg-buffer-occupancy": "depth_bytes"},
     ),
     Container(
         Subject.PFC,
