@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from aibench_lib.model import Port
-from aibench_lib.platforms import TelemetryPath, load_platform
+from aibench_lib.platforms import Gnmi, TelemetryPath, load_platform
 from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import Profile
@@ -70,11 +70,13 @@ def _of_ports(
 def _subscription(target: Target, entry: TelemetryPath, interface: str, interval_ns: int) -> Subscription:
     gnmi = load_platform(target.platform).gnmi
     sampled = entry.mode == "sample"
-    keys = {tag: f"{element}/{key}" for element, key, tag in _KEY.findall(entry.path)}
+    tags = TAGS[entry.measurement]
+    keys = {tag: f"{element}/{key}" for element, key, tag in _KEY.findall(entry.path) if tag in tags}
     leaves = {tag: leaf for leaf, tag in entry.tag_leaves.items()}
     names = {"priority": str(LOSSLESS_PRIORITY), **target.options, "interface": interface}
     sources = keys | leaves
-    fixed = {tag: str(names[tag]) for tag in TAGS[entry.measurement] if tag in names and tag not in sources}
+    fixed = {tag: str(names[tag]) for tag in tags if tag in names and tag not in sources}
+    names["interface"] = _in_gnmi(interface, gnmi)
     return Subscription(
         host=target.host,
         address=target.address,
@@ -84,6 +86,7 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
         ca=target.ca,
         encoding=gnmi.encoding,
         path=entry.path.format(**names),
+        origin=entry.origin,
         target=entry.target,
         mode=entry.mode,
         interval_ns=interval_ns if sampled else 0,
@@ -95,4 +98,12 @@ def _subscription(target: Target, entry: TelemetryPath, interface: str, interval
         leaves={leaf.format(**names): name for leaf, name in entry.leaves.items()},
         true_when=entry.true_when,
         scale=entry.scale,
+        prefixes={theirs: ours for ours, theirs in gnmi.prefixes.items()},
     )
+
+
+def _in_gnmi(interface: str, gnmi: Gnmi) -> str:
+    for ours, theirs in gnmi.prefixes.items():
+        if interface.startswith(ours):
+            return theirs + interface.removeprefix(ours)
+    return interface

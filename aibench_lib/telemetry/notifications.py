@@ -154,6 +154,10 @@ class NotificationReader:
     def _known_tags(self, keys: Mapping[str, str]) -> dict[str, str]:
         sources = {"switch": self._subscription.host, **self._subscription.fixed}
         sources.update({tag: keys[source] for tag, source in self._subscription.tags.items() if source in keys})
+        for theirs, ours in self._subscription.prefixes.items():
+            interface = sources.get("interface", "")
+            if interface.startswith(theirs):
+                sources["interface"] = ours + interface.removeprefix(theirs)
         return {tag: sources[tag] for tag in self._tags if tag in sources}
 
     def _complete(self, series: _Series) -> dict[str, str]:

@@ -51,6 +51,8 @@ def open_channel(subscription: Subscription) -> grpc.Channel:
 def subscribe_request(subscriptions: Sequence[Subscription]) -> gnmi_pb2.SubscribeRequest:
     """Return the message that asks a switch for a stream of several subscriptions, of one encoding.
 
+    Where two of them are of the same path, the switch is asked once.
+
     Raises:
         SpecError: A path is not a gNMI path.
     """
@@ -70,7 +72,7 @@ def subscribe_request(subscriptions: Sequence[Subscription]) -> gnmi_pb2.Subscri
         prefix=gnmi_pb2.Path(target=target) if target else None,
         mode=gnmi_pb2.SubscriptionList.STREAM,
         encoding=encoding,
-        subscription=entries,
+        subscription={entry.SerializeToString(deterministic=True): entry for entry in entries}.values(),
         allow_aggregation=True,
     )
     return gnmi_pb2.SubscribeRequest(subscribe=wanted)

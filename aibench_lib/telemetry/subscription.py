@@ -56,6 +56,8 @@ class Subscription:
     """Our field -> the device's word for true; all truth values among ``leaves`` are here."""
     scale: Mapping[str, int] = field(default_factory=dict)
     """Our field -> what the device's number is multiplied with."""
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    """How an interface's name begins on the device -> how it begins in the tag ``interface``."""
 
     def __post_init__(self) -> None:
         where = f"{self.host}: telemetry {self.path}"

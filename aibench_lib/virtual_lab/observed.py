@@ -44,6 +44,8 @@ class Container:
     """Whether the leaves are 32 bits wide or less."""
     queue_name: Callable[[int], str] = str
     """How the switch calls the queue of a priority."""
+    interface_name: Callable[[str], str] = str
+    """How gNMI calls an interface."""
     states: tuple[str, str] = ("DOWN", "UP")
     """How the switch says down and up."""
 
@@ -69,7 +71,7 @@ def entries(container: Container, node: str, interfaces: list[str], leaves: tupl
     found = []
     for interface in interfaces:
         for priority in container.priorities if subject in PER_PRIORITY else [0]:
-            names = {"interface": interface, "queue": container.queue_name(priority), "priority": priority}
-            path = parse(container.path.format_map(names))
+            names = {"queue": container.queue_name(priority), "priority": priority}
+            path = parse(container.path.format(interface=container.interface_name(interface), **names))
             found.append(Entry(container, node, interface, priority, leaves, path))
     return found

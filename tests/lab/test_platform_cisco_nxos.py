@@ -257,7 +257,6 @@ def test_the_counters_of_a_port_and_its_queue_are_streamed_under_the_names_of_th
             for record in (one for reader in readers if reader.is_about(*place) for one in reader.records(told)):
                 found.setdefault((record.measurement, *record.tags.values()), []).append(set(record.fields))
     queue = {"transmit_packets", "transmit_bytes", "dropped_packets", "dropped_bytes", "ecn_marked_packets"}
-    print(found)
     assert found.pop(("queue", "leaf1", PORTS[1], "c-out-8q-q3")) == [{*queue, "depth_bytes", "peak_bytes"}]
     for port in PORTS:
         assert found.pop(("pfc", "leaf1", port, "3")) == [{"pause_rx_frames", "pause_tx_frames", "watchdog_trips"}]

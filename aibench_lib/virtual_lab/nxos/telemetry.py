@@ -6,6 +6,12 @@ OpenConfig has no marks, no depth and no PFC here; the record of a queue in ``Ci
 from aibench_lib.virtual_lab.nxos.effects import queue_name
 from aibench_lib.virtual_lab.observed import Container, Subject
 
+
+def interface_name(interface: str) -> str:
+    """Return what gNMI calls an interface."""
+    return interface.replace("Ethernet", "eth")
+
+
 MODELS = ("openconfig-interfaces", "openconfig-qos", "Cisco-NX-OS-device")
 
 _QUEUE = (
@@ -27,6 +33,7 @@ CONTAINERS = (
             "randEcnMarkedPackets": "ecn_marked_packets",
         },
         queue_name=queue_name,
+        interface_name=interface_name,
     ),
     Container(
         Subject.PFC,
@@ -37,6 +44,7 @@ CONTAINERS = (
             "pfcwdShutdownCount": "watchdog_trips",
         },
         queue_name=queue_name,
+        interface_name=interface_name,
     ),
     Container(
         Subject.INTERFACE,
@@ -49,6 +57,12 @@ CONTAINERS = (
             "in-discards": "zero",
             "out-discards": "dropped_packets",
         },
+        interface_name=interface_name,
     ),
-    Container(Subject.OPERATION, "/interfaces/interface[name={interface}]/state", {"oper-status": "up"}),
+    Container(
+        Subject.OPERATION,
+        "/interfaces/interface[name={interface}]/state",
+        {"oper-status": "up"},
+        interface_name=interface_name,
+    ),
 )
