@@ -76,6 +76,8 @@ def watchdog(tables: Tables, interface: str) -> PfcWatchdog | None:
 def load_balancing(tables: Tables) -> LoadBalancing:
     """Return how the switch chooses among equal paths: by a hash, or by the ports' load where ARS is on.
 
+    The simulator's hash is one of the 5-tuple, whatever SWITCH_HASH says.
+
     Raises:
         SpecError: ARS is on for some ports only.
     """
@@ -114,11 +116,6 @@ def static_routes(tables: Tables) -> Iterator[StaticRoute]:
 def is_shut(tables: Tables, interface: str) -> bool:
     """Whether an interface is administratively down, as one is that nobody has put up."""
     return tables.get("PORT", {}).get(interface, {}).get("admin_status", "down") != "up"
-
-
-def mtu(tables: Tables, interface: str) -> int:
-    """Return the largest IP packet of an interface [bytes]."""
-    return _int(tables.get("PORT", {}).get(interface, {}).get("mtu", "9100"))
 
 
 def _row_of(tables: Tables, table: str, interface: str, number: int) -> Row:
