@@ -202,6 +202,13 @@ def test_a_file_that_is_no_json_is_refused_with_the_trace_of_the_tool(switch, sh
     assert switch.running_text() == before
 
 
+@pytest.mark.parametrize("content", [[], {"PORT": []}, {"PORT": {"Ethernet0": "up"}}])
+def test_a_file_that_has_no_tables_of_rows_is_refused(switch, load, content):
+    before = switch.running_text()
+    assert "the file is no CONFIG_DB" in load(content)
+    assert switch.running_text() == before
+
+
 def test_loading_writes_over_what_is_there_and_null_removes_a_row(switch, load):
     assert loaded(load({"SCHEDULER": {"scheduler.0": {"weight": 20}, "own": {"type": "STRICT"}}}))
     assert tables(switch)["SCHEDULER"] == {

@@ -29,8 +29,10 @@ def parse(content: str) -> Mapping[str, Any]:
         ValueError: No JSON, or no object of objects.
     """
     data = json.loads(content)
-    if not isinstance(data, dict) or not all(isinstance(rows, dict | None) for rows in data.values()):
-        raise ValueError("the file is not a CONFIG_DB")
+    tables = list(data.values()) if isinstance(data, dict) else [data]
+    rows = [row for table in tables if isinstance(table, dict) for row in table.values()]
+    if not isinstance(data, dict) or not all(isinstance(part, dict | None) for part in (*tables, *rows)):
+        raise ValueError("the file is no CONFIG_DB: tables of rows of fields")
     return data
 
 
