@@ -10,6 +10,11 @@ from aibench_lib.model import Port, Topology
 from aibench_lib.topology import port_address
 from aibench_lib.virtual_lab import configured
 from aibench_lib.virtual_lab.cli.ssh import Conversation
+from aibench_lib.virtual_lab.dell.cli import Cli as DellCli
+from aibench_lib.virtual_lab.dell.switch import DellSwitch
+from aibench_lib.virtual_lab.dell.telemetry import CONTAINERS as DELL_CONTAINERS
+from aibench_lib.virtual_lab.dell.telemetry import GNMI_PORT as DELL_GNMI_PORT
+from aibench_lib.virtual_lab.dell.telemetry import MODELS as DELL_MODELS
 from aibench_lib.virtual_lab.eos.cli import Cli as EosCli
 from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.eos.telemetry import CONTAINERS as EOS_CONTAINERS
@@ -18,6 +23,11 @@ from aibench_lib.virtual_lab.junos.switch import JunosSwitch
 from aibench_lib.virtual_lab.junos.telemetry import CONTAINERS as JUNOS_CONTAINERS
 from aibench_lib.virtual_lab.junos.telemetry import GNMI_PORT as JUNOS_GNMI_PORT
 from aibench_lib.virtual_lab.junos.telemetry import MODELS as JUNOS_MODELS
+from aibench_lib.virtual_lab.nvue.shell import Shell as NvueShell
+from aibench_lib.virtual_lab.nvue.switch import NvueSwitch
+from aibench_lib.virtual_lab.nvue.telemetry import CONTAINERS as NVUE_CONTAINERS
+from aibench_lib.virtual_lab.nvue.telemetry import GNMI_PORT as NVUE_GNMI_PORT
+from aibench_lib.virtual_lab.nvue.telemetry import MODELS as NVUE_MODELS
 from aibench_lib.virtual_lab.nxos.cli import Cli as NxosCli
 from aibench_lib.virtual_lab.nxos.switch import NxosSwitch
 from aibench_lib.virtual_lab.nxos.telemetry import CONTAINERS as NXOS_CONTAINERS
@@ -78,6 +88,8 @@ PLATFORMS: Mapping[str, Nos] = {
         converse=EosCli,
     ),
     "cisco_nxos": Nos(NxosSwitch, NXOS_CONTAINERS, 50051, NXOS_MODELS, converse=NxosCli),
+    "cumulus_nvue": Nos(NvueSwitch, NVUE_CONTAINERS, NVUE_GNMI_PORT, NVUE_MODELS, converse=NvueShell),
+    "dell_sonic": Nos(DellSwitch, DELL_CONTAINERS, DELL_GNMI_PORT, DELL_MODELS, converse=DellCli),
     "juniper_junos": Nos(
         JunosSwitch, JUNOS_CONTAINERS, JUNOS_GNMI_PORT, JUNOS_MODELS, converse=JunosSwitch.conversation
     ),

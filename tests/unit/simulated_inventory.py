@@ -9,6 +9,8 @@ from aibench_lib.run.lab import Lab
 from aibench_lib.switch.target import Target
 from aibench_lib.topology import load_topology
 
+PLATFORMS = {"leaf1": "arista_eos", "leaf2": "sonic", "leaf3": "cumulus_nvue"}
+"""As the groups of hosts.yml say; the spines are SR Linux."""
 _VARIABLES = Path(__file__).parents[2] / "inventory/simulated/group_vars"
 
 
@@ -27,8 +29,8 @@ def _interfaces(topology, switch):
 
 def simulated_lab():
     topology = load_topology(_VARIABLES / "all/topology.yml")
-    platforms = {name: "arista_eos" if name in ("leaf1", "leaf2") else "nokia_srlinux" for name in topology.switches}
-    options = {"arista_eos": _options("eos"), "nokia_srlinux": _options("srlinux")}
+    platforms = {name: PLATFORMS.get(name, "nokia_srlinux") for name in topology.switches}
+    options = {platform: _options(platform) for platform in set(platforms.values())}
     return Lab(
         kind=LabKind.SIMULATED,
         instance="test",
