@@ -17,8 +17,8 @@ _COARSE = 100
 _HEARTBEAT = 10
 """A leaf that does not change is repeated after this many samples."""
 _KEY = re.compile(r"([\w-]+)\[([\w-]+)=\{(\w+)\}\]")
-_PORT_ELEMENT = re.compile(r"/\{interface\}(/|$)")
-"""Where a port is an element of the path and not the key of a list, there is no path for all of them."""
+_PORT_ELEMENT = re.compile(r"/\{interface\}(/|$)|=\{interface\}[^\]]")
+"""Where a port is an element of the path, or but a part of a key, there is no path for all of them."""
 
 
 def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[Subscription]:
