@@ -30,6 +30,7 @@ OPTIONS = {
     "qos_class": "ROCE",
     "priority_level": "2",
     "pfc_headroom_bytes": 100_000,
+    "interfaces": PORTS,
 }
 CHANGES = [
     ("ecn", {"ecn_threshold_bytes": 100_000}),
@@ -46,7 +47,6 @@ CHANGES = [
     ("routing_detour", {"routes": [{"prefix": "10.1.0.1/32", "next_hop": "10.2.0.5", "interface": "Ethernet1/2"}]}),
 ]
 ALREADY = [
-    ("pfc_priority", {"pfc": "off"}),
     ("pfc_watchdog", {"watchdog": "off"}),
     ("dscp", {"dscp": 26}),
     ("scheduling", {"scheduling": "weighted", "weight_percent": 50}),
@@ -91,6 +91,12 @@ def test_what_cannot_be_had_is_not_attainable(leaf, feature, values, reason):
 def test_what_the_operator_has_reads_as_what_it_is(leaf, feature, values):
     change = transaction.preview(leaf.target, feature, values)
     assert change.programmed == change.requested
+
+
+def test_a_lossless_priority_ends_and_the_mode_of_the_ports_stays(leaf, tmp_path):
+    assert transaction.preview(leaf.target, "pfc_priority", {"pfc": "off"}).programmed["pfc"] == "off"
+    done = leaf.there_and_back("pfc_priority", {"pfc": "off"}, tmp_path)
+    assert done.programmed == {"pfc": "off", "in_use": "NETWORK", "mode": dict.fromkeys(PORTS, "on")}
 
 
 def test_a_policy_that_is_not_in_use_does_not_count(leaf, tmp_path):

@@ -306,6 +306,7 @@ def test_marking_takes_effect_in_the_policy_that_is_in_use(switch, cli, unit, fa
 
 
 def test_a_priority_is_lossless_where_the_network_policy_pauses_it_and_the_port_is_on(switch, cli):
+    configured(cli, *(line for port in NEIGHBOURS for line in (f"interface {port}", "priority-flow-control mode on")))
     assert switch.pfc("Ethernet1/1", 3) is None
     configured(cli, *NETWORK, "pause pfc-cos 3")
     assert switch.pfc("Ethernet1/1", 3) == Pfc(xoff_bytes=46_800, xon_offset_bytes=12_480, headroom_bytes=55_120)
@@ -320,6 +321,8 @@ def test_a_priority_is_lossless_where_the_network_policy_pauses_it_and_the_port_
 def test_the_watchdog_needs_the_switch_and_the_port_and_counts_in_intervals(switch, cli):
     assert switch.watchdog("Ethernet1/1") is None
     configured(cli, "priority-flow-control watch-dog-interval on")
+    assert switch.watchdog("Ethernet1/1") is None
+    configured(cli, "interface e1/1", "priority-flow-control watch-dog-interval on")
     default = PfcWatchdog(detection_ns=100_000_000, restoration_ns=1_000_000_000, action="drop")
     assert switch.watchdog("Ethernet1/1") == default
     configured(

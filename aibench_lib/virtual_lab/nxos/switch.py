@@ -187,8 +187,7 @@ class NxosSwitch:
 def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[str, str]) -> list[str]:
     """Return what an operator has configured before the benchmark comes.
 
-    Routed ports, RoCE on DSCP 26 in queue 3 and its notifications in queue 7, no ECN, no lossless class; the ports obey
-    PFC and their watchdog is on as soon as the whole switch has them.
+    Routed ports, RoCE on DSCP 26 in queue 3 and its notifications in queue 7, no ECN, no PFC.
     """
     lines = [f"hostname {name}", "feature grpc", "feature lldp"]
     for group, (traffic, dscp) in {"3": ("ROCE", "26"), "7": ("CNP", "48")}.items():
@@ -215,8 +214,7 @@ def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[s
     ]
     for interface, neighbour in neighbours.items():
         lines += [f"interface {interface}", f"description {neighbour.node} {neighbour.interface}", "no switchport"]
-        lines += ["priority-flow-control mode on", "priority-flow-control watch-dog-interval on", "mtu 9214"]
-        lines += ["service-policy type qos input QOS-IN", "no shutdown"]
+        lines += ["mtu 9214", "service-policy type qos input QOS-IN", "no shutdown"]
         if interface in addresses:
             lines.append(f"ip address {addresses[interface]}")
     return lines
