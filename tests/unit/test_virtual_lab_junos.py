@@ -405,6 +405,24 @@ def test_traffic_of_another_code_point_is_not_paused(switch, editing):
     assert switch.pfc("et-0/0/0", 3) is None
 
 
+def test_interfaces_are_bound_by_name_before_kind_before_all(switch, editing):
+    cos = "class-of-service"
+    commit(
+        editing,
+        *LOSSLESS,
+        f"delete {cos} interfaces et-0/0/0",
+        f"set {cos} interfaces et-* congestion-notification-profile cnp",
+        f"set {cos} interfaces all unit * classifiers dscp ROCE",
+    )
+    assert switch.pfc("et-0/0/0", 3) is not None
+    commit(
+        editing,
+        f"set {cos} congestion-notification-profile other",
+        f"set {cos} interfaces et-0/0/0 congestion-notification-profile other",
+    )
+    assert switch.pfc("et-0/0/0", 3) is None
+
+
 def test_the_watchdog_waits_for_polls_and_drops(switch, editing):
     commit(editing, f"{CNP} pfc-watchdog")
     assert switch.watchdog("et-0/0/0") == PfcWatchdog(

@@ -27,7 +27,7 @@ _NS_PER_US = 1000
 
 def ecn(config: Config, interface: str, queue: int) -> Ecn | None:
     """Return the marking that takes effect on a queue of an interface, or None."""
-    name = config.value(_COS, "interfaces", interface, "scheduler-map") or ""
+    name = _bound(config, interface, "scheduler-map")
     for forwarding_class in _classes_of(config, queue):
         scheduler = config.value(_COS, "scheduler-maps", name, "forwarding-class", forwarding_class, "scheduler")
         place = (_COS, "schedulers", scheduler or "")
@@ -46,8 +46,8 @@ def pfc(config: Config, interface: str, priority: int) -> Pfc | None:
 
     XOFF follows from alpha and the free shared buffer; nothing configures it in bytes.
     """
-    name = config.value(_COS, "interfaces", interface, "congestion-notification-profile")
-    place = (_COS, "congestion-notification-profile", name or "", "input")
+    name = _bound(config, interface, "congestion-notification-profile")
+    place = (_COS, "congestion-notification-profile", name, "input")
     paused = {path[-2]: path[:-1] for path in config.paths(*place) if path[-1] == "pfc"}
     for points, path in paused.items():
         if priority in _priorities(config, interface, points):
@@ -64,8 +64,8 @@ def pfc(config: Config, interface: str, priority: int) -> Pfc | None:
 
 def watchdog(config: Config, interface: str) -> PfcWatchdog | None:
     """Return what an interface does about a queue that stays paused, or None: it waits."""
-    name = config.value(_COS, "interfaces", interface, "congestion-notification-profile")
-    place = (_COS, "congestion-notification-profile", name or "", "pfc-watchdog")
+    name = _bound(config, interface, "congestion-notification-profile")
+    place = (_COS, "congestion-notification-profile", name, "pfc-watchdog")
     if not config.has(*place):
         return None
     poll_ms = int(config.value(*place, "poll-interval") or _DEFAULT_POLL_MS)
@@ -111,6 +111,12 @@ def static_routes(config: Config) -> Iterator[StaticRoute]:
             yield StaticRoute(prefix=ipaddress.IPv4Network(path[3]), next_hop=ipaddress.IPv4Address(path[-1]))
 
 
+def _bound(config: Config, interface: str, *words: str) -> str:
+    """Return what an interface is bound to: by its name, by its kind, or with all; empty: to nothing."""
+    names = (interface, f"{interface.partition('-')[0]}-*", "all")
+    return next(filter(None, (config.value(_COS, "interfaces", name, *words) for name in names)), "")
+
+
 def _classes_of(config: Config, queue: int) -> list[str]:
     place = (_COS, "forwarding-classes", "class")
     return [name for name in config.values(*place) if config.value(*place, name, "queue-num") == str(queue)]
@@ -127,9 +133,10 @@ def _priorities(config: Config, interface: str, points: str) -> set[int]:
     found = {int(value) for value in lossless.values() if value}
     if len(points) == 3:
         return found & {int(points, 2)}
-    classifier = config.value(_COS, "interfaces", interface, "unit", "0", "classifiers", "dscp")
+    units = (_bound(config, interface, "unit", unit, "classifiers", "dscp") for unit in ("0", "*"))
+    classifier = next(filter(None, units), "")
     taken = set()
-    for path in config.paths(_COS, "classifiers", "dscp", classifier or ""):
+    for path in config.paths(_COS, "classifiers", "dscp", classifier):
         bits = config.value(_COS, "code-point-aliases", "dscp", path[-1]) or path[-1]
         if path[-2] == "code-points" and bits == points and (value := lossless.get(path[5])):
             taken.add(int(value))

@@ -89,6 +89,8 @@ _ADDRESSES: Mapping[str, Callable[[str], object]] = {
 }
 _PATTERNS = {
     "interface": _INTERFACE,
+    "interfaces": rf"{_INTERFACE}|(?:et|xe|ge)-\*|all",
+    "unit": r"\d{1,5}|\*",
     "bits3": "[01]{3}",
     "bits6": "[01]{6}",
     "code-point": "[01]{6}|[A-Za-z][\\w-]*",
