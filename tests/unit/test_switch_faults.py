@@ -1,6 +1,7 @@
 """Faults where a real fabric cannot be made to misbehave: links that stay up, switches that give up in between."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -333,6 +334,21 @@ def test_what_a_platform_cannot_do_is_not_attainable_before_anything_is_sent(fab
     with pytest.raises(NotAttainable, match="agents have no command"):
         start(Fault(kind=FaultKind.PAUSE_STORM), place)
     assert fabric.writes == []
+
+
+def test_a_lossy_link_is_told_its_loss_and_at_the_end_that_there_is_none(place):
+    lossy = Fault(kind=FaultKind.LOSSY_LINK, ports=(UPLINK,), loss_percent=5, duration_s=60)
+    (step,) = steps(lossy, replace(place, targets={"leaf1": target("leaf1", "frr_linux")}))
+    assert (step.feature, step.hold_seconds) == ("lossy_link", 60)
+    assert step.start == {"interface": "Ethernet49", "loss_percent": 5}
+    assert step.stop == {"interface": "Ethernet49", "loss_percent": 0}
+
+
+def test_a_detour_has_no_words_that_end_it(place):
+    route = {"prefix": "10.1.0.1/32", "next_hop": "10.2.0.1", "interface": "Ethernet50"}
+    (step,) = steps(Fault(kind=FaultKind.ROUTING_DETOUR, ports=(Port("leaf1", ""),), routes=(route,)), place)
+    assert step.start == {"routes": [route]}
+    assert step.stop == {}
 
 
 @pytest.mark.parametrize(
