@@ -33,6 +33,7 @@ from aibench_lib.virtual_lab.nxos.switch import NxosSwitch
 from aibench_lib.virtual_lab.nxos.telemetry import CONTAINERS as NXOS_CONTAINERS
 from aibench_lib.virtual_lab.nxos.telemetry import MODELS as NXOS_MODELS
 from aibench_lib.virtual_lab.observed import Container
+from aibench_lib.virtual_lab.physical import Physical
 from aibench_lib.virtual_lab.sonic.switch import SonicSwitch
 from aibench_lib.virtual_lab.sonic.telemetry import CONTAINERS as SONIC_CONTAINERS
 from aibench_lib.virtual_lab.sonic.telemetry import GNMI_PORT as SONIC_GNMI_PORT
@@ -46,6 +47,9 @@ from aibench_lib.virtual_lab.writes import Writes
 
 class SimulatedSwitch(configured.Switch, Protocol):
     """A switch behind its wires."""
+
+    physical: Physical
+    """What it sees, which the lab tells it."""
 
     def running_text(self) -> str:
         """Return the running configuration as text."""
