@@ -62,6 +62,8 @@ class Pending:
     """Folders of runs that ended with switches still changed."""
     said: list[str]
     """What to know of them, a line each."""
+    ended: list[str]
+    """Runs that were ended to have the lab, a line each."""
 
 
 def pending(
@@ -82,11 +84,11 @@ def pending(
     Raises:
         LabError: A run uses the lab's switches, and shall not or cannot be ended.
     """
-    said = []
+    said, ended = [], []
     if write:
         hosts = inventory["hosts"]
         locks = lock.keys([parse_target(name, hosts[name]) for name in inventory["groups"].get("switches", ())])
-        said = lock.break_locks(locks) if break_lock else []
+        ended = lock.break_locks(locks) if break_lock else []
         lock.refuse_busy(locks)
     instance = lab_instance(lab_state)
     found = []
@@ -104,7 +106,7 @@ def pending(
             said.append(f"left changed by {path.parent.name}: {', '.join(changed)}")
         elif write:
             journal.append("run_closed", status="lab_gone" if gone else "interrupted")
-    return Pending(runs=found, said=said)
+    return Pending(runs=found, said=said, ended=ended)
 
 
 def open_run(request: Request, *, preview: bool) -> dict[str, Any]:

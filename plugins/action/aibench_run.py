@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from aibench_lib.errors import AibenchError
 from aibench_lib.run import session
@@ -42,8 +43,10 @@ class ActionModule(ActionBase):
                     write=not self._task.check_mode,
                     break_lock=bool(args["break_lock"]),
                 )
-                said = [*found.said, *([] if found.runs else ["none: every switch is as it was"])]
-                return {"changed": False, "runs": [str(path) for path in found.runs], "msg": said}
+                for line in found.ended:
+                    Display().display(line)
+                said = found.said or ["none: every switch is as it was"]
+                return {"changed": bool(found.ended), "runs": [str(path) for path in found.runs], "msg": said}
             if args["state"] == "closed":
                 return {"changed": True, "status": session.close_run(paths["run_dir"])}
             return session.open_run(

@@ -14,7 +14,6 @@ from typing import Any
 import ansible_runner
 
 from aibench_lib.journal import Journal
-from aibench_lib.virtual_lab.eos.switch import EosSwitch
 from aibench_lib.virtual_lab.inventory import load_lab
 from aibench_lib.virtual_lab.lab import VirtualLab
 from aibench_lib.virtual_lab.state import State, StateDirectory
@@ -83,10 +82,7 @@ class Lab:
 
     def running(self) -> dict[str, str]:
         """Return every switch's running configuration, as the device has it."""
-        return {
-            name: switch.running.text() if isinstance(switch, EosSwitch) else str(switch.running.subtree(()))
-            for name, switch in self.virtual.switches.items()
-        }
+        return {name: switch.running_text() for name, switch in self.virtual.switches.items()}
 
 
 @dataclass
