@@ -119,7 +119,8 @@ class NotificationReader:
             if isinstance(value, dict | list):
                 names = (*_names(prefix.elem), *_names(update.path.elem))
                 for leaf_names, keys, leaf in flatten(value, names, place.series.keys):
-                    _take(self._place(leaf_names, keys), leaf, found)
+                    if self._is_asked(keys):
+                        _take(self._place(leaf_names, keys), leaf, found)
             else:
                 _take(place, value, found)
         measurement, time_ns = self._subscription.measurement, notification.timestamp
@@ -144,6 +145,10 @@ class NotificationReader:
             return _Place(series, field, self._converter(field))
         tags = [tag for tag, source in self._subscription.tags.items() if source == leaf and source not in series.keys]
         return _Place(series, tag=tags[0] if tags else "")
+
+    def _is_asked(self, keys: Mapping[str, str]) -> bool:
+        """Whether a leaf of a tree is about what was asked for: a tree may hold its neighbours in a list, too."""
+        return all(keys.get(f"{self._names[place]}/{key}", value) == value for place, key, value in self._asked)
 
     def _converter(self, field: str) -> Convert:
         word, scale = self._subscription.true_when.get(field), self._subscription.scale.get(field)

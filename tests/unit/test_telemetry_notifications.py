@@ -365,3 +365,43 @@ def test_the_prefix_of_a_request_names_the_database_that_is_asked():
 def test_a_tag_that_neither_a_source_nor_the_path_gives_is_missing():
     with pytest.raises(SpecError, match=r"tags must name the sources of \['interface', 'queue'\], found \['queue'\]"):
         subscription(**{**COUNTERS, "fixed": {"queue": "3"}})
+
+
+NXOS_POLICY = "/System/ipqos-items/queuing-items/policy-items"
+NXOS_LISTS = "out-items/intf-items/If-list[name={}]/queCmap-items/QueuingStats-list[cmapName=c-out-8q-q3]"
+
+
+def nxos_queue(interface="eth1/1", **values):
+    lists = {"path": f"{NXOS_POLICY}/{NXOS_LISTS.format(interface)}", "prefixes": {"eth": "Ethernet"}}
+    tags = {"interface": "If-list/name", "queue": "QueuingStats-list/cmapName"}
+    return subscription(**{**lists, "tags": tags, "leaves": {"txBytes": "transmit_bytes"}, **values})
+
+
+def nxos_tree(**queues):
+    stats = [{"cmapName": f"c-out-8q-{queue}", **leaves} for queue, leaves in queues.items()]
+    ports = [{"name": f"eth1/{port}", "queCmap-items": {"QueuingStats-list": stats}} for port in (1, 2)]
+    tree = {"out-items": {"intf-items": {"If-list": ports}}}
+    return notification(update(NXOS_POLICY, json_val=json.dumps(tree).encode()))
+
+
+def test_of_a_tree_only_what_was_asked_for_is_read_and_its_port_has_our_name():
+    told = nxos_tree(q3={"txBytes": 7}, q4={"txBytes": 9})
+    (record,) = NotificationReader(nxos_queue()).records(told)
+    assert record.tags == {"switch": "leaf1", "interface": "Ethernet1/1", "queue": "c-out-8q-q3"}
+    assert record.fields == {"transmit_bytes": 7}
+    both = NotificationReader(nxos_queue("*")).records(told)
+    assert [record.tags["interface"] for record in both] == ["Ethernet1/1", "Ethernet1/2"]
+
+
+def test_what_a_queue_counts_of_pause_is_that_of_the_priority_that_the_subscription_says():
+    told = nxos_tree(q3={"pfcRxPpp": 7}, q4={"pfcRxPpp": 9})
+    pause = {"measurement": "pfc", "tags": {"interface": "If-list/name"}, "fixed": {"priority": "3"}}
+    (record,) = NotificationReader(nxos_queue(**pause, leaves={"pfcRxPpp": "pause_rx_frames"})).records(told)
+    assert record.tags == {"switch": "leaf1", "interface": "Ethernet1/1", "priority": "3"}
+    assert record.fields == {"pause_rx_frames": 7}
+
+
+def test_a_path_of_two_measurements_is_asked_for_once():
+    pause = nxos_queue(measurement="pfc", tags={"interface": "If-list/name"}, fixed={"priority": "3"}, leaves={})
+    paths = [entry.path for entry in subscribe_request([nxos_queue(), pause]).subscribe.subscription]
+    assert paths == [path(nxos_queue().path)]
