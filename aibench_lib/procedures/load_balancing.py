@@ -1,12 +1,14 @@
 """Section 9.3: how evenly the fabric's links are used, by each load balancing algorithm."""
 
 import itertools
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from aibench_lib.catalogue import benchmark, load_moe_configs
 from aibench_lib.errors import SpecError
 from aibench_lib.model import ObservationPoint, Transfer, TrialLoad
+from aibench_lib.platforms import load_platform
 from aibench_lib.procedures.fabric_paths import fabric_links, hosts_of, paths, switches_with_choices
 from aibench_lib.procedures.link_values import dispatch_us, kv_completion_us, measure_links, uplinks_bps
 from aibench_lib.procedures.procedure import (
@@ -67,27 +69,51 @@ def balancing_site(_: Point, fabric: Fabric) -> Site:
 def _workers(fabric: Fabric) -> list[tuple[str, ...]]:
     """Return the workers that take part, by leaf; as many on each, so that even use of the links is possible.
 
-    Leaves of different platforms offer different algorithms: those of the platform that most of them have take part.
+    Leaves of different platforms offer different algorithms: those take part that have most of them in common.
 
     Raises:
-        SpecError: There are not two such leaves with workers.
+        SpecError: There are not two leaves with workers.
     """
     known = {host for pool in fabric.pools.values() for host in pool}
-    by_leaf = [
-        tuple(host for host in hosts_of(fabric.topology, switch) if host in known)
+    by_leaf = {
+        switch: tuple(host for host in hosts_of(fabric.topology, switch) if host in known)
         for switch in fabric.topology.switches
-    ]
-    by_platform: dict[str, list[tuple[str, ...]]] = {}
-    for switch, hosts in zip(fabric.topology.switches, by_leaf, strict=True):
-        if hosts:
-            by_platform.setdefault(fabric.platforms.get(switch, ""), []).append(hosts)
-    leaves = max(by_platform.values(), key=len, default=[])
-    if len(leaves) < 2:
-        raise SpecError(
-            f"test 9.3 needs workers on two leaf switches of one platform; this fabric has them on {len(leaves)}"
-        )
+    }
+    platforms = {switch: fabric.platforms.get(switch, "") for switch, hosts in by_leaf.items() if hosts}
+    if len(platforms) < 2:
+        raise SpecError(f"test 9.3 needs workers on two leaf switches; this fabric has them on {len(platforms)}")
+    chosen = _alike(platforms)
+    leaves = [by_leaf[switch] for switch in platforms if platforms[switch] in chosen]
     each = min(int(benchmark("9.3").constants["workers_a_leaf"]), *(len(hosts) for hosts in leaves))
     return [hosts[:each] for hosts in leaves]
+
+
+def _alike(platforms: Mapping[str, str]) -> frozenset[str]:
+    """Return the platforms of at least two leaves that share the most algorithms; of those as many leaves as can be."""
+    there = list(dict.fromkeys(platforms.values()))
+    words = {platform: _algorithms(platform) for platform in there}
+    best: tuple[tuple[int, int], frozenset[str]] = ((-1, 0), frozenset())
+    for size in range(1, len(there) + 1):
+        for group in itertools.combinations(there, size):
+            leaves = _leaves(platforms, group)
+            worth = (len(frozenset.intersection(*(words[name] for name in group))), leaves)
+            if leaves > 1 and worth > best[0]:
+                best = (worth, frozenset(group))
+    return best[1]
+
+
+def _leaves(platforms: Mapping[str, str], group: Collection[str]) -> int:
+    return sum(platform in group for platform in platforms.values())
+
+
+def _algorithms(platform: str) -> frozenset[str]:
+    """Return the algorithms that a platform takes; without a platform those of the test."""
+    if not platform:
+        return frozenset(map(str, benchmark("9.3").setting["load_balancing"]))
+    features = load_platform(platform).features
+    return frozenset(
+        features["load_balancing"].choices["load_balancing"].values if "load_balancing" in features else ()
+    )
 
 
 def balancing_load(point: Point, _: Site, terms: Terms, seed: int) -> TrialLoad:

@@ -46,17 +46,24 @@ def test_the_algorithm_is_set_where_there_is_a_choice():
 def test_a_fabric_without_a_choice_is_refused():
     with pytest.raises(SpecError, match="no switch has more than one shortest path between leaves"):
         LOAD_BALANCING.changes({"load_balancing": "ecmp"}, fabric_of(clos(2, 1, 4)))
-    with pytest.raises(SpecError, match="workers on two leaf switches of one platform; this fabric has them on 1"):
+    with pytest.raises(SpecError, match="workers on two leaf switches; this fabric has them on 1"):
         LOAD_BALANCING.site({}, fabric_of(clos(1, 0, 4)))
 
 
-def test_leaves_of_the_platform_that_most_have_take_part():
-    mixed = dataclasses.replace(FABRIC, platforms={"leaf1": "one", "leaf2": "other", "leaf3": "one"})
+def test_leaves_take_part_that_have_most_algorithms_in_common():
+    platforms = {"leaf1": "arista_eos", "leaf2": "nokia_srlinux", "leaf3": "arista_eos"}
+    mixed = dataclasses.replace(FABRIC, platforms=platforms)
     site = LOAD_BALANCING.site({}, mixed)
     assert {leaf(host) for host in site.senders} == {"leaf1", "leaf3"}
     assert len(site.watched) == 8
     assert {port.node for port in site.watched} == {"leaf1", "leaf3", "spine1", "spine2"}
     assert LOAD_BALANCING.changes({"load_balancing": "ecmp"}, mixed)[-1].only == ("leaf1", "leaf3")
+
+
+def test_of_three_platforms_two_take_part_that_share_more_than_the_hash():
+    platforms = {"leaf1": "nokia_srlinux", "leaf2": "sonic", "leaf3": "cumulus_nvue"}
+    site = LOAD_BALANCING.site({}, dataclasses.replace(FABRIC, platforms=platforms))
+    assert {leaf(host) for host in site.senders} == {"leaf2", "leaf3"}
 
 
 def test_both_directions_of_every_fabric_link_are_watched():

@@ -55,7 +55,7 @@ def test_a_missing_variable_is_named(variables, name):
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
-        ("platform", "arista", r"leaf1: switch\.platform 'arista': .* known: arista_eos, nokia_srlinux"),
+        ("platform", "arista", r"leaf1: switch\.platform 'arista': .* known: arista_eos, .*nokia_srlinux, .*sonic"),
         ("platform", None, r"leaf1: switch\.platform"),
         ("gnmi_port", "https", r"leaf1: switch\.gnmi_port: 'https' is not a port"),
         ("gnmi_port", 70000, r"leaf1: switch\.gnmi_port: 70000 is not a port"),
