@@ -93,7 +93,7 @@ def _base_config(name: str, neighbours: Mapping[str, Port], addresses: Mapping[s
     lines += ["qos wred-policy ROCE"]
     lines += ["qos scheduler-policy ROCE", "queue 3", "type dwrr", "weight 50", "queue 6", "type strict"]
     for interface, neighbour in neighbours.items():
-        lines += [f"interface {interface}", f"description {neighbour.node} {neighbour.interface}", "mtu 9100"]
+        lines += [f"interface {interface}", f"description {neighbour.node} {neighbour.interface}", "mtu 9214"]
         if interface in addresses:
             lines.append(f"ip address {addresses[interface]}")
         lines += ["queue 3 wred-policy ROCE", "scheduler-policy ROCE", "cable-length 5m", "qos-map dscp-tc ROCE"]
