@@ -130,9 +130,9 @@ class FromText:
     negate: list[str] = field(default_factory=list)
     """Of a flat text: the first word of a line and what stands in its place to remove it, such as [set, delete]; of an
     indented text: the word before a line that removes it, such as [no]."""
-    shorter: list[str] = field(default_factory=list)
-    """Of an indented text: regular expressions for lines that are removed by their beginning alone, a group ``kept``;
-    another line with this beginning replaces one, so that nothing is removed before it."""
+    removed_by: dict[str, str] = field(default_factory=dict)
+    r"""Of an indented text: regular expression for lines that are not removed by the word before the whole of them ->
+    what follows the word, with ``\1`` for a group.  A line for which that is the same replaces one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,8 +354,8 @@ class TelemetryPath:
     mode: str
     """``sample`` or ``on_change``."""
     leaves: dict[str, str]
-    """Device leaf -> our field; a counter or a depth, read as an integer.  A leaf may hold ``{queue}`` and ``{priority}``
-    too."""
+    """Device leaf -> our field; a counter or a depth, read as an integer.  A leaf, too, may hold ``{queue}`` and
+    ``{priority}``."""
     origin: str = ""
     """Of the path; empty for the switch's own default."""
     target: str = ""

@@ -1,7 +1,7 @@
 """The lines that make one configuration text another: what is missing is written, what is too much is negated."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hier_config import HConfigChild, Platform, WorkflowRemediation, get_hconfig
 
@@ -21,7 +21,7 @@ def lines_between(found: Sequence[str], wanted: Sequence[str], shape: Shape, how
     """
     if shape is Shape.FLAT:
         return _between_flat(found, wanted, *how.negate)
-    return _between_indented(found, wanted, how.shorter)
+    return _between_indented(found, wanted, how.removed_by)
 
 
 def _between_flat(found: Sequence[str], wanted: Sequence[str], word: str, remove: str) -> list[str]:
@@ -30,21 +30,35 @@ def _between_flat(found: Sequence[str], wanted: Sequence[str], word: str, remove
     return surplus + [line for line in wanted if line not in there]
 
 
-def _between_indented(found: Sequence[str], wanted: Sequence[str], shorter: Sequence[str]) -> list[str]:
-    """Return them for a text in which a line that stands below another is typed after it, and ``no`` removes one."""
+def _between_indented(found: Sequence[str], wanted: Sequence[str], removed_by: Mapping[str, str]) -> list[str]:
+    """Return them for a text in which a line that stands below another is typed after it, and ``no`` removes one.
+
+    What stands at the top is removed last and backwards: lines refer to what stands above them.
+    """
     before = get_hconfig(Platform.GENERIC, "\n".join(found))
     after = get_hconfig(Platform.GENERIC, "\n".join(wanted))
-    remedy = WorkflowRemediation(before, after).remediation_config
-    typed = [_typed(line, shorter) for line in remedy.all_children_sorted()]
+    remedy = list(WorkflowRemediation(before, after).remediation_config.children)
+    surplus = {f"{_NO}{line.text}" for line in before.children}
+    ordered = [line for line in remedy if line.text not in surplus]
+    ordered += [line for line in reversed(remedy) if line.text in surplus]
+    lines = [line for top in ordered for line in (top, *top.all_children_sorted())]
+    typed = [_typed(line, removed_by) for line in lines]
     return [line for line in typed if line is not None]
 
 
-def _typed(line: HConfigChild, shorter: Sequence[str]) -> str | None:
+def _typed(line: HConfigChild, removed_by: Mapping[str, str]) -> str | None:
     """Return a line as the switch takes it; None if it removes what another one replaces."""
-    text = line.text.removeprefix(_NO)
-    kept = next((match["kept"] for pattern in shorter if (match := re.fullmatch(pattern, text))), None)
-    if text == line.text or kept is None:
+    if not line.text.startswith(_NO):
         return line.cisco_style_text()
-    if any(other.text.startswith(f"{kept} ") for other in line.parent.children):
+    removed = _removed(line.text.removeprefix(_NO), removed_by)
+    if removed is None:
+        return line.cisco_style_text()
+    if any(_removed(other.text, removed_by) == removed for other in line.parent.children):
         return None
-    return line.cisco_style_text().replace(line.text, f"{_NO}{kept}")
+    return line.cisco_style_text().replace(line.text, f"{_NO}{removed}")
+
+
+def _removed(text: str, removed_by: Mapping[str, str]) -> str | None:
+    """Return what follows ``no`` to remove a line; None: the whole of it."""
+    found = ((re.fullmatch(pattern, text), short) for pattern, short in removed_by.items())
+    return next((match.expand(short) for match, short in found if match), None)

@@ -7,7 +7,11 @@ INDENTED = FromText(
     source=Source.RECALLED,
     by=TextRestore.DIFFERENCE,
     negate=["no"],
-    shorter=[r"(?P<kept>queue \d wred-policy) \S+", r"(?P<kept>mtu) \d+"],
+    removed_by={
+        r"(queue \d wred-policy) \S+": r"\1",
+        r"(mtu) \d+": r"\1",
+        r"(watchdog) on (detect-time) \d+": r"\1 \2",
+    },
 )
 FLAT = FromText(source=Source.RECALLED, by=TextRestore.DIFFERENCE, negate=["set", "delete"])
 
@@ -34,6 +38,24 @@ def test_a_line_that_replaces_another_one_needs_no_negation():
     found = "interface Eth1/1\n queue 3 wred-policy A\n queue 4 wred-policy A\n"
     wanted = "interface Eth1/1\n queue 3 wred-policy B\n"
     assert between(found, wanted) == ["interface Eth1/1", "no queue 4 wred-policy", "queue 3 wred-policy B"]
+
+
+def test_what_removes_a_line_may_be_other_words_than_its_own():
+    found = "interface Eth1/1\n watchdog on detect-time 200\n"
+    assert between(found, "interface Eth1/1\n") == ["interface Eth1/1", "no watchdog detect-time"]
+
+
+def test_what_stands_at_the_top_is_removed_last_and_backwards():
+    found = "object a\n mode b\nobject c\ninterface Eth1/1\n bind c\nroutes a\n"
+    assert between(found, "object d\ninterface Eth1/1\n bind d\n") == [
+        "object d",
+        "interface Eth1/1",
+        "no bind c",
+        "bind d",
+        "no routes a",
+        "no object c",
+        "no object a",
+    ]
 
 
 def test_equal_configurations_have_nothing_between_them():

@@ -11,7 +11,8 @@ from aibench_lib.virtual_lab.dell.commands import COMMANDS, REFERENCES, WATCHDOG
 
 _MOST_LOSSLESS = 2
 _SHORT_NO = re.compile(
-    r"no (queue \d wred-policy|qos-map \S+|scheduler-policy|mtu|cable-length|green|ecn|type|weight|mode|idle-time) \S"
+    r"no (queue \d wred-policy|qos-map \S+|scheduler-policy|mtu|cable-length|green|ecn|type|weight|mode) \S"
+    r"|no (idle-time|max-flows|set ars-object) \S"
     rf"|no {WATCHDOG} (action|restore-time|on) \S"
 )
 """Lines that are removed by their beginning alone; the switch takes no more after ``no``."""
@@ -134,7 +135,7 @@ class DellEditor:
 def _expanded(line: str) -> Sequence[str]:
     """Return a line for each code point of a list such as ``24,26-28``."""
     found = _LIST.fullmatch(line)
-    if found is None or found["points"].isdecimal():
+    if found is None:
         return [line]
     points: list[str] = []
     for part in found["points"].split(","):
@@ -142,4 +143,5 @@ def _expanded(line: str) -> Sequence[str]:
         if not first.isdecimal() or (dash and not last.isdecimal()):
             return [line]
         points += map(str, range(int(first), int(last or first) + 1))
-    return [f"{found['no'] or ''}dscp {point}{found['rest']}" for point in points]
+    rest = found["rest"] or (" traffic-class" if found["no"] else "")
+    return [f"{found['no'] or ''}dscp {point}{rest}" for point in points]
