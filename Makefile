@@ -60,6 +60,10 @@ format: .venv/installed-dev ## format the Python files
 proto: .venv/installed-dev ## generate the gRPC stubs from agent.proto
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --grpc_python_out=. --pyi_out=. aibench_lib/worker/agent.proto
 
+.PHONY: docs
+docs: .venv/installed ## write the tables of docs/switches.md again
+	@{ sed '/^<!-- From here on/q' docs/switches.md && echo && $(BIN)/aibench platforms; } > docs/switches.new && mv docs/switches.new docs/switches.md
+
 .PHONY: bench
 bench: .venv/installed-dev ## print the speed of the hot paths beside their references
 	@for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done

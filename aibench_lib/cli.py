@@ -1,4 +1,4 @@
-"""The ``aibench`` command: the virtual lab, reports of stored runs, and sweeps of the simulator."""
+"""The ``aibench`` command: the virtual lab, the switch platforms, reports of stored runs, sweeps of the simulator."""
 
 import argparse
 import os
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_lab_status)
     for command in (up, down, status):
         command.add_argument("--state", type=Path, default=_STATE, help="state folder (default: %(default)s)")
+    platforms = commands.add_parser("platforms", help="say what each switch platform can be told, and in which range")
+    platforms.add_argument("feature", nargs="?", help="such as ecn; default: all")
+    platforms.set_defaults(run=_platforms)
     report = commands.add_parser("report", help="write the report of a stored run again")
     report.add_argument("results", type=Path, metavar="RUN_FOLDER")
     report.set_defaults(run=_report)
@@ -79,6 +82,13 @@ def _lab_status(options: argparse.Namespace) -> int:
         print("virtual lab: down")
         return 1
     print(f"virtual lab: up on {state.network}.0.0/16, process {state.pid}")
+    return 0
+
+
+def _platforms(options: argparse.Namespace) -> int:
+    from aibench_lib.platforms.capabilities import capabilities
+
+    print(capabilities(options.feature))
     return 0
 
 
