@@ -82,7 +82,7 @@ class CliSwitch:
     def close(self) -> None:
         """Log out."""
         with suppress(OSError, EOFError):  # of a session that broke
-            self._connection.disconnect()
+            self._connection.paramiko_cleanup()  # its disconnect() first waits seconds to see in which mode it is
 
     def show(self, command: str) -> str:
         """Return what a command shows, without the command and the prompt.
