@@ -10,6 +10,8 @@ from aibench_lib.model import Port
 from aibench_lib.platforms import load_platform
 from aibench_lib.simulator import Ecn, Pfc, PfcWatchdog
 from aibench_lib.switch.facts import ask
+from aibench_lib.switch.indented import lines_within, values_in
+from aibench_lib.switch.setting import parse_setting
 from aibench_lib.switch.target import Target
 from aibench_lib.virtual_lab.nxos.cli import Cli
 from aibench_lib.virtual_lab.nxos.commands import dscp_set, dscp_text
@@ -428,11 +430,32 @@ class Transcript:
         return SHOWN[command]
 
 
+TARGET = Target(
+    host="leaf2", address="192.0.2.1", platform="cisco_nxos", username="admin", password="secret", options={}
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "mode"),
+    [
+        ("hostname leaf2", "ecmp"),
+        ("hardware profile dlb\n  dlb-interface all", "flowlet"),
+        ("hardware profile dlb\n  dlb-interface all\n  mode flowlet", "flowlet"),
+        ("hardware profile dlb\n  mode per-packet", "packet_spray"),
+        ("hardware profile dlb\n  mode policy-driven per-packet", "packet_spray"),
+        ("hardware profile dlb\n  mode something-new", None),
+    ],
+)
+def test_dynamic_load_balancing_of_the_operator_is_seen(config, mode):
+    setting = parse_setting(TARGET, "load_balancing", {"load_balancing": "ecmp"})
+    found = {}
+    for block in setting.facts.read_back.blocks:
+        found |= values_in(lines_within(config, block.within), block.lines)
+    assert setting.understood("load_balancing", found.get("load_balancing")) == mode
+
+
 def test_the_facts_are_read_from_what_products_print():
-    target = Target(
-        host="leaf2", address="192.0.2.1", platform="cisco_nxos", username="admin", password="secret", options={}
-    )
-    facts = ask(Transcript(), target)
+    facts = ask(Transcript(), TARGET)
     assert (facts.model, facts.software) == ("Nexus9000 C93180YC-EX", "10.3(8) [Maintenance Release]")
     assert facts.clock == "2026-11-24T11:43:28Z"
     up, shut, dark = (facts.interfaces[f"Ethernet1/{number}"] for number in (45, 46, 47))
