@@ -17,6 +17,7 @@ from aibench_lib.switch.broken import SessionBrokenError, heed_hang_up, translat
 from aibench_lib.switch.differing import lines_between
 from aibench_lib.switch.flattened import flattened
 from aibench_lib.switch.indented import lines_within, values_in
+from aibench_lib.switch.record import RESTORE
 from aibench_lib.switch.setting import Setting
 from aibench_lib.switch.target import Target
 
@@ -230,7 +231,7 @@ class CliSwitch:
         if how.by is TextRestore.DIFFERENCE:
             self._seen = None
             lines = lines_between(self.comparable(self._running_config()), lines, self._cli.shape, how)
-        self._edit("\n".join(lines), _names("aibench-restore"), (), how.clear)
+        self._edit("\n".join(lines), _names(RESTORE), (), how.clear)
 
     def clear_counters(self) -> None:
         """Set the counters to zero, where the switch can."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from aibench_lib.journal import Journal
 
+RESTORE = "aibench-restore"
+"""The name of the change by which a switch is brought back from its text."""
 _RUN_CHARACTERS = 15
 """Of a run's name, which begins with its date and time; with the rest a name has 32 characters at most."""
 

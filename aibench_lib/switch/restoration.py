@@ -9,7 +9,7 @@ from pathlib import Path
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.switch import checkpoint, snapshot
-from aibench_lib.switch.record import Record, record_of
+from aibench_lib.switch.record import RESTORE, Record, record_of
 from aibench_lib.switch.session import Switch, connect
 from aibench_lib.switch.target import Target
 
@@ -150,7 +150,10 @@ def _bring_back(task: _Task, *, overwrite: bool) -> tuple[list[str], list[str]]:
 def _cancel(switch: Switch, task: _Task) -> str:
     """Take back what was never confirmed; return why that was not possible, or an empty string."""
     reasons = []
-    for change, kept in task.record.in_the_air.items():
+    open_changes = dict(task.record.in_the_air)
+    if task.record.restoring:  # whoever was bringing the switch back may have been killed in the middle
+        open_changes[RESTORE] = task.record.checkpoint
+    for change, kept in open_changes.items():
         if not change:
             continue
         here = functools.partial(switch.cancel, change, kept)

@@ -157,9 +157,16 @@ def _program(
         raise
     if hold_seconds and switch.has_dead_man:
         return programmed, {"change": name}
+    armed = switch.comparable(switch.read_config())
     switch.confirm(name)
-    after = snapshot.keep_after(switch.comparable(switch.read_config()), target.host, run_dir)
-    return programmed, {"change": name, **after}
+    left = switch.comparable(switch.read_config())
+    if left != armed:  # some switches take a confirmation that comes too late, and say nothing
+        raise LabError(
+            target.host,
+            f"{setting.feature} was taken and is not what is there after it was confirmed; if it took {seconds} s to "
+            "read it back, the switch has taken it back, else somebody changes it: look at its load and its log",
+        )
+    return programmed, {"change": name, **snapshot.keep_after(left, target.host, run_dir)}
 
 
 def _prepare(switch: Switch, target: Target, journal: Journal, run_dir: Path) -> str | None:

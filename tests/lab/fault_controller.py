@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from aibench_lib.errors import LabError
 from aibench_lib.journal import Journal
 from aibench_lib.switch import transaction
 from aibench_lib.switch.cli import CliSwitch
@@ -24,7 +25,7 @@ def killed(when: str, host: str, variables: dict[str, Any], values: dict[str, An
 
     ``checkpoint``: the switch has one and the journal does not know; ``before``, ``inside`` and ``after`` a change;
     ``unconfirmed``: the change was read back; ``confirmed``: and the journal does not know; ``restoring``: the switch
-    is written back and that is not proven.
+    is written back and that is not proven; ``rewriting``: it is being written back from its text.
     """
     process = _context.Process(target=_run, args=(when, host, variables, values, str(run_dir)))
     process.start()
@@ -33,17 +34,11 @@ def killed(when: str, host: str, variables: dict[str, Any], values: dict[str, An
 
 
 def _run(when: str, host: str, variables: dict[str, Any], values: dict[str, Any], run_dir: str) -> None:
-    if when == "inside":
-        _die_inside()
     for kind in (CliSwitch, GnmiSwitch):
-        if when == "unconfirmed":
-            kind.confirm = _die
-        if when == "confirmed":
-            kind.confirm = _last(kind.confirm)
-        if when == "checkpoint":
-            kind.save_checkpoint = _last(kind.save_checkpoint)
-        if when == "restoring":
-            kind.roll_back, kind.restore = _last(kind.roll_back), _last(kind.restore)
+        for method, fault in _FAULTS.get(when, {}).items():
+            setattr(kind, method, fault(getattr(kind, method)))
+    if when in ("inside", "rewriting"):
+        CliSwitch._send = _dying_at_a_line(CliSwitch._send)
     target = parse_target(host, variables)
     journal = Journal(Path(run_dir) / "journal.jsonl")
     append = journal.append
@@ -54,7 +49,7 @@ def _run(when: str, host: str, variables: dict[str, Any], values: dict[str, Any]
             _die()
 
     journal.append = appending  # type: ignore[method-assign]
-    if when == "restoring":
+    if when in ("restoring", "rewriting"):
         transaction.restore(target, journal, Path(run_dir))
     else:
         transaction.apply(target, "ecn", values, journal, Path(run_dir))
@@ -70,25 +65,34 @@ def _last(do: Any) -> Any:
     return doing
 
 
-def _die_inside() -> None:
-    send = CliSwitch._send
+def _refusing(_: Any) -> Any:
+    """Return a method that does nothing but refuse."""
 
-    def sending(switch: CliSwitch, *arguments: Any) -> str:
-        if getattr(switch, "lines_said", None) is not None:
+    def refusing(switch: Any, name: str) -> None:
+        raise LabError("switch", f"does not want {name}")
+
+    return refusing
+
+
+def _dying_at_a_line(send: Any) -> Any:
+    """Return a method that sends lines, and at one of those that are counted the controller is dead."""
+
+    def sending(switch: Any, *arguments: Any) -> Any:
+        if hasattr(switch, "lines_said"):
             switch.lines_said += 1
             if switch.lines_said == LINES_INSIDE:
                 _die()
         return send(switch, *arguments)
 
-    CliSwitch._send = sending
-    for kind in (CliSwitch, GnmiSwitch):
-        kind.apply = _counting(kind.apply)
+    return sending
 
 
-def _counting(apply: Any) -> Any:
+def _counting(do: Any) -> Any:
+    """Return a method whose lines are counted, and after which the controller is dead."""
+
     def counting(switch: Any, *arguments: Any) -> None:
         switch.lines_said = 0
-        apply(switch, *arguments)
+        do(switch, *arguments)
         _die()  # the change has fewer lines
 
     return counting
@@ -96,3 +100,14 @@ def _counting(apply: Any) -> Any:
 
 def _die(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+_FAULTS = {
+    "inside": {"apply": _counting},
+    "unconfirmed": {"confirm": lambda _: _die},
+    "confirmed": {"confirm": _last},
+    "checkpoint": {"save_checkpoint": _last},
+    "restoring": {"roll_back": _last, "restore": _last},
+    "rewriting": {"roll_back": _refusing, "restore": _counting},
+}
+"""When the controller is killed -> what becomes of the methods of its drivers."""

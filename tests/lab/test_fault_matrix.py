@@ -60,12 +60,14 @@ def says(cell, raised, *cures):
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("when", ["checkpoint", "before", "inside", "unconfirmed", "confirmed", "after", "restoring"])
+@pytest.mark.parametrize(
+    "when", ["checkpoint", "before", "inside", "unconfirmed", "confirmed", "after", "restoring", "rewriting"]
+)
 def test_kill_9(cell, when):
     if when == "checkpoint" and (cell.cli is None or cell.cli.checkpoint is None):
         cell.not_applicable = "the platform has no checkpoints"
         pytest.skip(cell.not_applicable)
-    if when == "restoring":
+    if when in ("restoring", "rewriting"):
         cell.apply()
     killed(when, cell.host, cell.variables, cell.values, cell.run_dir)
     if when == "after":

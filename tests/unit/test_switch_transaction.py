@@ -308,6 +308,19 @@ def test_a_change_that_lacks_a_value_is_taken_back_at_once(plug, journal, tmp_pa
     assert (switch.leaves, switch.armed) == ({}, {})
 
 
+def test_a_confirmation_that_comes_too_late_is_no_confirmation(plug, journal, tmp_path):
+    switch = plug(Memory())
+
+    def too_late(change):
+        switch.leaves = switch.armed.pop(change)
+
+    switch.confirm = too_late
+    with pytest.raises(LabError, match="is not what is there after it was confirmed; if it took 300 s"):
+        transaction.apply(TARGET, "ecn", STEP, journal, tmp_path)
+    assert events(journal)[-1] == "change_intended"
+    assert not restore(journal, tmp_path).changed
+
+
 def test_a_switch_without_a_dead_man_is_not_asked_for_one(plug, journal, tmp_path):
     switch = plug(Memory(has_dead_man=False))
     transaction.apply(TARGET, "ecn", STEP, journal, tmp_path)
