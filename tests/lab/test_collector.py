@@ -1,6 +1,7 @@
 """The collector process on the virtual lab: what it stores is what the simulated switches counted."""
 
-import re
+import dataclasses
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,12 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from virtual_fabric import fabric
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from simulated_inventory import LAB
+
 from aibench_lib.errors import LabError
-from aibench_lib.model import Transfer, TrialLoad
-from aibench_lib.platforms import load_platform
+from aibench_lib.model import Port, Transfer, TrialLoad
+from aibench_lib.run.plan import Profile
+from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.telemetry.control import Collector, Config
 from aibench_lib.telemetry.frames import Frames, delta
-from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.worker.coordinator import Coordinator
 
 SENDERS = ("prefill01", "prefill02", "prefill03", "prefill04")
@@ -22,10 +26,6 @@ PACKETS = 123
 SIZE_BYTES = PACKETS * 4_096
 FINE_NS = 10_000
 COARSE_NS = 1_000_000
-SWITCHES = dict.fromkeys(("leaf1", "leaf2"), "arista_eos") | dict.fromkeys(
-    ("leaf3", "spine1", "spine2"), "nokia_srlinux"
-)
-
 QUEUE = {"switch": "leaf1", "interface": "Ethernet33", "queue": "3"}
 
 
@@ -35,41 +35,21 @@ def lab(tmp_path_factory):
         yield running
 
 
-def subscription(lab, switch, entry, **values):
-    platform = load_platform(SWITCHES[switch])
-    watched = switch == "leaf1" and entry.measurement == "queue"
-    interval_ns = FINE_NS if watched else COARSE_NS
-    names = {"interface": "Ethernet33" if watched else "*", "priority": "3"}
-    names["queue"] = "q3" if platform.name == "nokia_srlinux" else "3"
-    keys = {tag: key for key, tag in re.findall(r"\[([\w-]+)=\{(\w+)\}\]", entry.path)}
-    sampled = entry.mode == "sample"
-    given = {
-        "host": switch,
-        "address": lab.lab.addresses[switch],
-        "port": platform.gnmi.port,
-        "username": "admin",
-        "password": lab.password,
-        "ca": str(lab.state / "ca.pem"),
-        "encoding": platform.gnmi.encoding,
-        "path": entry.path.format_map(names),
-        "mode": entry.mode,
-        "interval_ns": interval_ns if sampled else 0,
-        "heartbeat_ns": 10 * interval_ns if sampled else 0,
-        "suppress_redundant": sampled,
-        "measurement": entry.measurement,
-        "tags": keys | {tag: leaf for leaf, tag in entry.tag_leaves.items()},
-        "leaves": entry.leaves,
-        "true_when": entry.true_when,
-    }
-    return Subscription(**{**given, **values})
-
-
+@pytest.fixture(scope="module")
 def every_subscription(lab):
-    return [
-        subscription(lab, switch, entry)
-        for switch, platform in SWITCHES.items()
-        for entry in load_platform(platform).telemetry
-    ]
+    """What a run subscribes to that observes one port of leaf1."""
+    switches = {
+        name: dataclasses.replace(
+            target,
+            address=lab.lab.addresses[name],
+            username="admin",
+            password=lab.password,
+            ca=str(lab.state / "ca.pem"),
+        )
+        for name, target in LAB.switches.items()
+    }
+    profile = Profile(telemetry_interval_ns=FINE_NS, fabric_interval_ns=COARSE_NS)
+    return subscriptions(dataclasses.replace(LAB, switches=switches), [Port("leaf1", "Ethernet33")], profile)
 
 
 def incast():
@@ -77,9 +57,9 @@ def incast():
     return TrialLoad(transfers={**sends, "decode01": ()}, seed=1)
 
 
-def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_too(lab, tmp_path):
+def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_too(lab, every_subscription, tmp_path):
     with (
-        Collector.start(Config(subscriptions=every_subscription(lab)), tmp_path) as collector,
+        Collector.start(Config(subscriptions=every_subscription), tmp_path) as collector,
         Coordinator(lab.agents(*SENDERS, "decode01")) as coordinator,
     ):
         for number in range(3):
@@ -92,8 +72,8 @@ def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_
             assert frame["time_ns"].is_monotonic_increasing
             assert int(frame["depth_bytes"].max()) > 100_000
             assert all(window.tables["interface"]["oper_up"].drop_null().to_pylist())
-        assert set(window.tables["interface"]["switch"].to_pylist()) == set(SWITCHES)
-        assert set(window.tables["buffer"]["switch"].to_pylist()) == {"leaf3", "spine1", "spine2"}
+        assert set(window.tables["interface"]["switch"].to_pylist()) == set(LAB.switches)
+        assert set(window.tables["buffer"]["switch"].to_pylist()) == {"spine1", "spine2"}
         summary = collector.stop()
     assert summary.outages == 0
     stored = segments(tmp_path, "queue")
@@ -109,10 +89,10 @@ def _sorted_by_switch(rows: pd.DataFrame) -> bool:
     return all(mine["time_ns"].is_monotonic_increasing for _, mine in rows.groupby("switch"))
 
 
-def test_a_wrong_password_and_an_unknown_path_name_the_switch(lab, tmp_path):
-    entry = load_platform("arista_eos").telemetry[0]
+def test_a_wrong_password_and_an_unknown_path_name_the_switch(every_subscription, tmp_path):
+    asked = next(one for one in every_subscription if one.host == "leaf1")
     with pytest.raises(LabError, match=r"leaf1: gNMI at 127\.113\.0\.1:6030 refuses user 'admin'"):
-        Collector.start(Config(subscriptions=[subscription(lab, "leaf1", entry, password="no")]), tmp_path)
-    path = entry.path.replace("/qos/", "/quos/").format(interface="*", queue="*")
+        Collector.start(Config(subscriptions=[dataclasses.replace(asked, password="no")]), tmp_path)
+    path = asked.path.replace("/qos/", "/quos/")
     with pytest.raises(LabError, match=r"leaf1: gNMI at .* refuses to stream /quos/.*: .*/quos/"):
-        Collector.start(Config(subscriptions=[subscription(lab, "leaf1", entry, path=path)]), tmp_path)
+        Collector.start(Config(subscriptions=[dataclasses.replace(asked, path=path)]), tmp_path)
