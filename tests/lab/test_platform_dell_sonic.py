@@ -2,11 +2,20 @@
 
 import pytest
 from one_switch import one_switch
+from pygnmi.spec.v080.gnmi_pb2_grpc import gNMIStub
 
 from aibench_lib.errors import LabError, NotAttainable
+from aibench_lib.model import LabKind, Port
+from aibench_lib.run.lab import Lab
+from aibench_lib.run.plan import Profile
+from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.switch import transaction
+from aibench_lib.switch.facts import read_facts
 from aibench_lib.switch.session import connect
 from aibench_lib.switch.setting import parse_setting
+from aibench_lib.telemetry.notifications import NotificationReader, spelt_out
+from aibench_lib.telemetry.stream import open_channel, subscribe_request
+from aibench_lib.topology import parse_topology
 
 OPTIONS = {
     "queue": "3",
@@ -106,3 +115,54 @@ def test_everything_at_once_is_brought_back_from_the_text(leaf):
         assert switch.comparable(switch.read_config()) != before
         switch.restore("\n".join(before))
         assert switch.comparable(switch.read_config()) == before
+
+
+def test_the_switch_says_that_it_is_simulated_and_who_is_behind_its_ports(leaf):
+    facts = read_facts(leaf.target)
+    assert (facts.vendor, facts.asic) == ("Dell", "simulated")
+    assert "(simulated)" in facts.model
+    assert "(simulated)" in facts.software
+    assert facts.clock
+    port = facts.interfaces["Eth1/2"]
+    assert (port.oper, port.admin, port.speed_bps, port.mtu) == ("up", "up", 400_000_000_000, 9214)
+    assert (port.neighbour, port.neighbour_port, port.address) == ("decode01", "nic0", "10.2.0.3/31")
+    assert not facts.notes
+
+
+QUEUE = {"transmit_packets", "transmit_bytes", "dropped_packets", "dropped_bytes", "ecn_marked_packets", "peak_bytes"}
+
+
+@pytest.mark.parametrize(("watched", "queues"), [(["Eth1/2"], ["Eth1/2"]), ([], ["Eth1/1", "Eth1/2"])])
+def test_the_counters_of_a_port_and_its_queue_are_streamed_with_their_tags(leaf, watched, queues):
+    links = [["prefill01:nic0", "leaf1:Eth1/1"], ["decode01:nic0", "leaf1:Eth1/2"]]
+    shape = {"link_bps": 1, "switches": ["leaf1"], "hosts": ["prefill01", "decode01"], "links": links}
+    lab = Lab(
+        kind=LabKind.SIMULATED,
+        instance="",
+        isolated=True,
+        topology=parse_topology(shape, "topology"),
+        switches={"leaf1": leaf.target},
+        workers={},
+        pools={},
+    )
+    ports = [Port("leaf1", interface) for interface in watched]
+    asked = subscriptions(lab, ports, Profile(telemetry_interval_ns=1_000_000))
+    readers = [NotificationReader(one) for one in asked]
+    found = {}
+    with open_channel(asked[0]) as channel:
+        user = (("username", leaf.target.username), ("password", leaf.target.password))
+        for response in gNMIStub(channel).Subscribe(iter([subscribe_request(asked)]), metadata=user):
+            if response.sync_response:
+                break
+            told = response.update
+            place = spelt_out((*told.prefix.elem, *told.update[0].path.elem))
+            for record in (one for reader in readers if reader.is_about(*place) for one in reader.records(told)):
+                found.setdefault((record.measurement, *record.tags.values()), set()).update(record.fields)
+    for interface in queues:
+        assert found.pop(("queue", "leaf1", interface, "3")) == QUEUE
+    octets = {"in_bytes", "out_bytes", "in_packets", "out_packets", "in_discards", "out_discards", "oper_up"}
+    for interface in ("Eth1/1", "Eth1/2"):
+        pause = {"pause_rx_frames", "pause_tx_frames", "watchdog_trips"}
+        assert found.pop(("pfc", "leaf1", interface, "3")) == pause
+        assert found.pop(("interface", "leaf1", interface)) == octets
+    assert found == {}

@@ -10,6 +10,7 @@ from aibench_lib.virtual_lab.cli.lines import Editor, Line
 from aibench_lib.virtual_lab.dell.commands import COMMANDS, REFERENCES, WATCHDOG
 
 _MOST_LOSSLESS = 2
+_LARGEST_DSCP = 63
 _SHORT_NO = re.compile(
     r"no (queue \d wred-policy|qos-map \S+|scheduler-policy|mtu|cable-length|green|ecn|type|weight|mode) \S"
     r"|no (idle-time|max-flows|set ars-object) \S"
@@ -139,9 +140,11 @@ def _expanded(line: str) -> Sequence[str]:
         return [line]
     points: list[str] = []
     for part in found["points"].split(","):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) > _LARGEST_DSCP:
             return [line]
         points += map(str, range(int(first), int(last or first) + 1))
+    if not points or found["points"].endswith("-"):
+        return [line]
     rest = found["rest"] or (" traffic-class" if found["no"] else "")
     return [f"{found['no'] or ''}dscp {point}{rest}" for point in points]
