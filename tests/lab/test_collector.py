@@ -1,7 +1,6 @@
 """The collector process on the virtual lab: what it stores is what the simulated switches counted."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,13 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from virtual_fabric import fabric
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from simulated_inventory import LAB
-
 from aibench_lib.errors import LabError
-from aibench_lib.model import Port, Transfer, TrialLoad
+from aibench_lib.model import Transfer, TrialLoad
 from aibench_lib.run.plan import Profile
-from aibench_lib.run.subscriptions import subscriptions
 from aibench_lib.telemetry.control import Collector, Config
 from aibench_lib.telemetry.frames import Frames, delta
 from aibench_lib.worker.coordinator import Coordinator
@@ -37,19 +32,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def every_subscription(lab):
-    """What a run subscribes to that observes one port of leaf1."""
-    switches = {
-        name: dataclasses.replace(
-            target,
-            address=lab.lab.addresses[name],
-            username="admin",
-            password=lab.password,
-            ca=str(lab.state / "ca.pem"),
-        )
-        for name, target in LAB.switches.items()
-    }
-    profile = Profile(telemetry_interval_ns=FINE_NS, fabric_interval_ns=COARSE_NS)
-    return subscriptions(dataclasses.replace(LAB, switches=switches), [Port("leaf1", "Ethernet33")], profile)
+    return lab.subscriptions(Profile(telemetry_interval_ns=FINE_NS, fabric_interval_ns=COARSE_NS))
 
 
 def incast():
@@ -72,7 +55,7 @@ def test_a_trials_window_has_every_packet_of_the_watched_queue_and_the_next_one_
             assert frame["time_ns"].is_monotonic_increasing
             assert int(frame["depth_bytes"].max()) > 100_000
             assert all(window.tables["interface"]["oper_up"].drop_null().to_pylist())
-        assert set(window.tables["interface"]["switch"].to_pylist()) == set(LAB.switches)
+        assert set(window.tables["interface"]["switch"].to_pylist()) == {"leaf1", "leaf2", "leaf3", "spine1", "spine2"}
         assert set(window.tables["buffer"]["switch"].to_pylist()) == {"spine1", "spine2"}
         summary = collector.stop()
     assert summary.outages == 0

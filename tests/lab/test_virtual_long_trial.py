@@ -1,11 +1,10 @@
 """A trial as long as the storm of Section 8.4, on the virtual lab, with its telemetry."""
 
 import pytest
-from test_collector import SWITCHES, subscription
 from virtual_fabric import fabric
 
 from aibench_lib.model import Transfer, TrialLoad
-from aibench_lib.platforms import load_platform
+from aibench_lib.run.plan import Profile
 from aibench_lib.telemetry.control import Collector, Config
 from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker.coordinator import Coordinator
@@ -13,14 +12,7 @@ from aibench_lib.worker.coordinator import Coordinator
 SENDERS = ("prefill01", "prefill02")
 SECONDS = 300
 MESSAGES_A_SECOND = 10
-
-
-def subscriptions(lab):
-    for switch, platform in SWITCHES.items():
-        for entry in load_platform(platform).telemetry:
-            fine = switch == "leaf1" and entry.measurement in ("queue", "pfc")
-            interval_ns = (100 * NS_PER_MS if fine else NS_PER_SECOND) if entry.mode == "sample" else 0
-            yield subscription(lab, switch, entry, interval_ns=interval_ns, heartbeat_ns=10 * interval_ns)
+PROFILE = Profile(telemetry_interval_ns=100 * NS_PER_MS, fabric_interval_ns=NS_PER_SECOND)
 
 
 @pytest.mark.slow
@@ -36,7 +28,7 @@ def test_300_seconds_are_sampled_without_a_gap(tmp_path):
     )
     with (
         fabric(tmp_path / "lab", "127.115") as lab,
-        Collector.start(Config(subscriptions=list(subscriptions(lab))), tmp_path) as collector,
+        Collector.start(Config(subscriptions=lab.subscriptions(PROFILE)), tmp_path) as collector,
         Coordinator(lab.agents(*SENDERS, "decode01")) as coordinator,
     ):
         sent = coordinator.run_trial("long", load, 100_000)

@@ -1,5 +1,7 @@
 """A virtual lab of the default inventory, and the clients that the tests of this folder speak to it with."""
 
+import dataclasses
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +11,17 @@ import netmiko
 from pygnmi.client import gNMIclient
 from pygnmi.spec.v080 import gnmi_pb2, gnmi_pb2_grpc
 
+from aibench_lib.model import Port
+from aibench_lib.run.plan import Profile
+from aibench_lib.run.subscriptions import subscriptions
+from aibench_lib.telemetry.subscription import Subscription
 from aibench_lib.virtual_lab.gnmi.paths import parse, to_proto
 from aibench_lib.virtual_lab.inventory import load_lab
 from aibench_lib.virtual_lab.lab import VirtualLab
 from aibench_lib.worker.agents import Agent
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from simulated_inventory import LAB
 
 INVENTORY = Path(__file__).parents[2] / "inventory" / "simulated"
 QUEUE = "/qos/interfaces/interface[interface-id={}]/output/queues/queue[name=3]/state"
@@ -64,6 +73,15 @@ class Fabric:
         """Return where hosts' agents are."""
         files = {"ca": self.state / "ca.pem", "cert": self.state / "client.pem", "key": self.state / "client.key"}
         return [Agent(host=host, address=self.lab.addresses[host], port=50051, **files) for host in hosts]
+
+    def subscriptions(self, profile: Profile) -> list[Subscription]:
+        """Return what a run subscribes to that observes one port of leaf1."""
+        reached = {"username": "admin", "password": self.password, "ca": str(self.state / "ca.pem")}
+        switches = {
+            name: dataclasses.replace(target, address=self.lab.addresses[name], **reached)
+            for name, target in LAB.switches.items()
+        }
+        return subscriptions(dataclasses.replace(LAB, switches=switches), [Port("leaf1", "Ethernet33")], profile)
 
     def configure(self, *lines: str, switch: str = "leaf1") -> None:
         """Enter configuration lines by the CLI."""
