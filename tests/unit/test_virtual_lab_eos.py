@@ -240,3 +240,19 @@ def test_a_mode_whose_line_others_have_removed_comes_back_with_the_next_line(cli
     switch.editor().enter("no qos profile NEW")
     assert cli.answer("random-detect ecn count") == ""
     assert "qos profile NEW\n   uc-tx-queue 3\n      random-detect ecn count\n" in switch.running.text()
+
+
+def test_a_queue_is_strict_unless_it_says_otherwise():
+    weighted = configured("qos profile A", "uc-tx-queue 3", "no priority", "bandwidth percent 40")
+    assert "no priority\n" in weighted.text()
+    strict = configured("qos profile A", "uc-tx-queue 3", "no priority", "priority strict")
+    assert "priority" not in strict.text()
+
+
+def test_the_hash_over_every_field_is_the_default_and_is_not_shown():
+    some, every = "source-ip destination-ip", "source-ip source-port destination-ip destination-port ingress-interface"
+    assert f"trident fields ip {some}\n" in configured(f"ip load-sharing trident fields ip {some}").text()
+    both = [f"ip load-sharing trident fields ip {fields}" for fields in (some, every)]
+    assert configured(*both).text() == ""
+    with pytest.raises(CliError, match=r"Invalid input .at token 5: 'vlan'"):
+        configured("ip load-sharing trident fields ip vlan")
