@@ -41,13 +41,16 @@ class FaultyFabric(Fabric):
         self._storms: dict[int, int] = defaultdict(int)
         self._detours: dict[tuple[str, str], list[int]] = defaultdict(list)
 
-    def inject(self, fault: Fault, start_ps: int, stop_ps: int | None = None) -> None:
+    def inject(self, fault: Fault, start_ps: int, stop_ps: int | None = None) -> Callable[[], None]:
         """Let a fault come at a time, after the events of that instant, and go at another.
 
         Args:
             fault: What goes wrong.
             start_ps: When, not before now [ps].
             stop_ps: Until when [ps]; None: for good.
+
+        Returns:
+            What lets it go now, once it has come; nothing happens if it has gone.
 
         Raises:
             SpecError: It names what does not exist, or the times cannot be.
@@ -57,9 +60,16 @@ class FaultyFabric(Fabric):
             raise SpecError(f"{fault}: start_ps {start_ps} is before now, {self.now_ps}")
         if stop_ps is not None and stop_ps <= start_ps:
             raise SpecError(f"{fault}: stop_ps {stop_ps} is not after start_ps {start_ps}")
+        left = [stop]
+
+        def end() -> None:
+            while left:
+                left.pop()()
+
         self._plan(start_ps, start)
         if stop_ps is not None:
-            self._plan(stop_ps, stop)
+            self._plan(stop_ps, end)
+        return lambda: self._plan(self.now_ps, end)
 
     def _effects(self, fault: Fault) -> tuple[Callable[[], None], Callable[[], None]]:
         """Return what starts and what stops a fault."""

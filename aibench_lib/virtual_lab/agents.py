@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from aibench_lib import __version__
 from aibench_lib.model import LabKind, ObservationPoint
+from aibench_lib.units import NS_PER_SECOND
 from aibench_lib.virtual_lab.rendezvous import (
     Aborted,
     InvalidRequest,
@@ -19,6 +20,7 @@ from aibench_lib.virtual_lab.rendezvous import (
     Share,
     Start,
 )
+from aibench_lib.virtual_lab.storms import Storm, Storms
 from aibench_lib.virtual_lab.trial import NEVER, Flow, Integers
 from aibench_lib.worker import agent_pb2, agent_pb2_grpc
 from aibench_lib.worker.samples import SCHEMA, to_ipc
@@ -33,6 +35,8 @@ _ROWS_A_MESSAGE = 10_000
 """Well below the 4 MiB that a gRPC client receives by default."""
 _LARGEST_REQUEST_BYTES = 1 << 26
 """Room for a million transfers of one host."""
+_HIGHEST_PRIORITY = 7
+_LONGEST_STORM_NS = 3600 * NS_PER_SECOND
 _CODES = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     NotReady: grpc.StatusCode.FAILED_PRECONDITION,
@@ -51,6 +55,8 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         now_ns: Tells lab time.
         counters: Tells the NIC's counters.
         nic: What the NIC is.
+        storms: The PAUSE storms of all NICs.
+        moment_ns: Tells lab time, in a trial as far as it has come.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         now_ns: Callable[[], int],
         counters: Callable[[str], dict[str, int]],
         nic: str,
+        storms: Storms,
+        moment_ns: Callable[[], int],
     ) -> None:
         self._host = host
         self._hosts = hosts
@@ -68,6 +76,8 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         self._now_ns = now_ns
         self._counters = counters
         self._nic = nic
+        self._storms = storms
+        self._moment_ns = moment_ns
 
     async def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> agent_pb2.Description:  # noqa: N802 - the names of the service definition
         """Say who the agent is."""
@@ -128,6 +138,35 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         """Forget a trial, and release whoever waits for it."""
         await self._rendezvous.stop(request.trial)
         return agent_pb2.Stopped()
+
+    async def Storm(self, request: agent_pb2.StormRequest, context: Context) -> agent_pb2.StormState:  # noqa: N802
+        """Send PAUSE without end, for a time of lab time; it ends with that, whoever has called."""
+        now_ns = self._moment_ns()
+        try:
+            self._storm(request, now_ns)
+        except Refusal as refusal:
+            await _refuse(context, refusal)
+        found = self._storms.find(self._host, request.priority, now_ns)
+        return agent_pb2.StormState(active=found is not None, until_ns=found.until_ns if found else 0, now_ns=now_ns)
+
+    def _storm(self, request: agent_pb2.StormRequest, now_ns: int) -> None:
+        where = f"{self._host}: storm in priority {request.priority}"
+        if request.host != self._host:
+            raise InvalidRequest(f"{where}: meant for {request.host!r}")
+        if request.priority > _HIGHEST_PRIORITY:
+            raise InvalidRequest(f"{where}: priority must be 0 to {_HIGHEST_PRIORITY}")
+        if request.act == "start":
+            if not 0 < request.duration_ns <= _LONGEST_STORM_NS:
+                raise InvalidRequest(
+                    f"{where}: its duration must be positive and at most {_LONGEST_STORM_NS // NS_PER_SECOND} s"
+                )
+            if self._storms.find(self._host, request.priority, now_ns):
+                raise NotReady(f"{where}: there is one already; stop it first")
+            self._storms.start(Storm(self._host, request.priority, now_ns + request.duration_ns))
+        elif request.act == "stop":
+            self._storms.stop(self._host, request.priority)
+        elif request.act != "status":
+            raise InvalidRequest(f"{where}: {request.act!r} is not one of start, stop, status")
 
     def _flow(self, transfer: agent_pb2.Transfer) -> Flow:
         if transfer.peer not in self._hosts or transfer.peer == self._host:

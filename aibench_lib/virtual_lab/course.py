@@ -82,10 +82,17 @@ class Course:
             simulation.record_series(queues, demand.series_ns * PS_PER_NS)
             self._longest_ns = max(demand.series_ns, _SAMPLES // len(queues) * demand.series_ns)
 
-    def run(self, last_ns: int | None, stopped: Callable[[], bool]) -> int:
-        """Advance until nothing more happens, to a time, or until told to stop; return the time reached."""
+    def run(self, last_ns: int | None, stopped: Callable[[], bool], passing: Callable[[int], None]) -> int:
+        """Advance until nothing more happens, to a time, or until told to stop; return the time reached.
+
+        Args:
+            last_ns: Where to end at the latest.
+            stopped: Asked before each step.
+            passing: Told before each step what time it is.
+        """
         now_ns = part_ns = self._origin_ns
         while not self._simulation.idle and now_ns != last_ns and not stopped():
+            passing(now_ns)
             now_ns = self._next_stop(now_ns, last_ns)
             self._advance(now_ns - self._origin_ns)
             if self._step_ns and now_ns % self._step_ns == 0:

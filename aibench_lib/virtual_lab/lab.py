@@ -153,6 +153,8 @@ class Lab:
             now_ns=lambda: self.world.now_ns,
             counters=self.world.nic_counters,
             nic=f"simulated {self.world.nic_bps(host) / GBPS:g} Gb/s",
+            storms=self.world.storms,
+            moment_ns=lambda: self.world.moment_ns,
         )
         server = await agents.serve_agent(service, self.addresses[host], tls)
         self._agents[host] = server

@@ -12,6 +12,7 @@ from aibench_lib.virtual_lab import nic
 from aibench_lib.virtual_lab.configured import Switch, configure
 from aibench_lib.virtual_lab.course import Course, Demand, next_multiple
 from aibench_lib.virtual_lab.history import History, Rows, at_rest, nothing
+from aibench_lib.virtual_lab.storms import Storms, Weather
 from aibench_lib.virtual_lab.trial import Outcome, Trial, outcome
 
 
@@ -38,11 +39,19 @@ class World:
         ends = [end for link in topology.links for end in (link.a, link.b)]
         self._nics = {host: [end for end in ends if end.node == host] for host in topology.hosts}
         self._out_of_sequence: Counter[str] = Counter()
+        self.storms = Storms()
+        self._passing_ns = start_ns
+        """How far the trial that is under way has come."""
 
     @property
     def now_ns(self) -> int:
         """Lab time [ns since the epoch]."""
         return self.now.time_ns
+
+    @property
+    def moment_ns(self) -> int:
+        """Lab time, in a trial as far as it has been simulated [ns since the epoch]."""
+        return max(self.now_ns, self._passing_ns)
 
     def is_up(self, port: Port) -> bool:
         """Whether neither end of a port's link is shut."""
@@ -88,7 +97,13 @@ class World:
         for flow in trial.flows:
             start_ps = (trial.t0_ns + flow.offset_ns - origin_ns) * PS_PER_NS
             simulation.start_flow(flow.source, flow.destination, flow.size_bytes, start_ps, flow.qp, flow.priority)
-        reached_ns = course.run(trial.last_ns, stopped)
+        weather = Weather(self.storms, simulation, origin_ns)
+
+        def passing(now_ns: int) -> None:
+            self._passing_ns = now_ns
+            weather.follow(self.moment_ns)
+
+        reached_ns = course.run(trial.last_ns, stopped, passing)
         result = outcome(simulation, trial, origin_ns, reached_ns)
         after = at_rest(result.end_ns, course.snapshot(result.end_ns))
         tell(course.last_part(result.end_ns, after))

@@ -149,3 +149,25 @@ class StopRequest(_message.Message):
 class Stopped(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StormRequest(_message.Message):
+    __slots__ = ("host", "act", "priority", "duration_ns")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    ACT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    DURATION_NS_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    act: str
+    priority: int
+    duration_ns: int
+    def __init__(self, host: _Optional[str] = ..., act: _Optional[str] = ..., priority: _Optional[int] = ..., duration_ns: _Optional[int] = ...) -> None: ...
+
+class StormState(_message.Message):
+    __slots__ = ("active", "until_ns", "now_ns")
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_NS_FIELD_NUMBER: _ClassVar[int]
+    NOW_NS_FIELD_NUMBER: _ClassVar[int]
+    active: bool
+    until_ns: int
+    now_ns: int
+    def __init__(self, active: _Optional[bool] = ..., until_ns: _Optional[int] = ..., now_ns: _Optional[int] = ...) -> None: ...

@@ -64,6 +64,11 @@ class AgentStub:
                 request_serializer=aibench__lib_dot_worker_dot_agent__pb2.StopRequest.SerializeToString,
                 response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.Stopped.FromString,
                 _registered_method=True)
+        self.Storm = channel.unary_unary(
+                '/aibench.worker.v1.Agent/Storm',
+                request_serializer=aibench__lib_dot_worker_dot_agent__pb2.StormRequest.SerializeToString,
+                response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.StormState.FromString,
+                _registered_method=True)
 
 
 class AgentServicer:
@@ -111,6 +116,14 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Storm(self, request, context):
+        """Make the NIC send PAUSE for one priority without end, as a broken one does; end that; or say whether it does.
+        An agent from before this call answers UNIMPLEMENTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -143,6 +156,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Stop,
                     request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.StopRequest.FromString,
                     response_serializer=aibench__lib_dot_worker_dot_agent__pb2.Stopped.SerializeToString,
+            ),
+            'Storm': grpc.unary_unary_rpc_method_handler(
+                    servicer.Storm,
+                    request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.StormRequest.FromString,
+                    response_serializer=aibench__lib_dot_worker_dot_agent__pb2.StormState.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -307,6 +325,33 @@ class Agent:
             '/aibench.worker.v1.Agent/Stop',
             aibench__lib_dot_worker_dot_agent__pb2.StopRequest.SerializeToString,
             aibench__lib_dot_worker_dot_agent__pb2.Stopped.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Storm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aibench.worker.v1.Agent/Storm',
+            aibench__lib_dot_worker_dot_agent__pb2.StormRequest.SerializeToString,
+            aibench__lib_dot_worker_dot_agent__pb2.StormState.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,4 +67,6 @@ def explain(agent: Agent, error: grpc.RpcError) -> str:
         return f"the agent at {where} does not answer ({details}); see that it runs and that its port can be reached"
     if code == grpc.StatusCode.UNAUTHENTICATED:
         return f"the agent at {where} refuses the coordinator's certificate {agent.cert} ({details})"
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        return f"the agent at {where} does not know this call ({details}); install the same version there as here"
     return f"the agent at {where} failed: {details or code.name}"
