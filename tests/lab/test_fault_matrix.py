@@ -7,8 +7,9 @@ import os
 
 import asyncssh
 import pytest
-from fault_controller import killed
+from fault_controller import hurry, killed
 from fault_lab import PLATFORMS, Cell, fault_lab
+from netmiko import base_connection
 
 from aibench_lib.errors import LabError
 from aibench_lib.run import lock
@@ -27,7 +28,9 @@ def state(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(state):
-    with fault_lab(state, "127.189") as lab:
+    with pytest.MonkeyPatch.context() as patched, fault_lab(state, "127.189") as lab:
+        patched.setattr(base_connection, "time", base_connection.time)
+        hurry()
         yield lab
 
 
