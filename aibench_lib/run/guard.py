@@ -21,25 +21,28 @@ from typing import Any
 
 from aibench_lib.errors import AibenchError, LabError
 from aibench_lib.journal import Journal
-from aibench_lib.run import lock
+from aibench_lib.run import lock, storm
 from aibench_lib.switch import transaction
 from aibench_lib.switch.target import Target
+from aibench_lib.worker.agents import Agent
 
 _READY = "ready"
 
 
-def start(owner: int, run_dir: Path, targets: Sequence[Target]) -> int:
+def start(owner: int, run_dir: Path, targets: Sequence[Target], agents: Sequence[Agent] = ()) -> int:
     """Start the guard of a run and return its process id once it holds the locks of the lab's switches.
 
     Args:
         owner: Process whose end is the end of the run.
         run_dir: Folder with the run's journal.
         targets: The switches; passwords travel through a pipe, never on a command line.
+        agents: Of the hosts, whose NICs may be told to send PAUSE.
 
     Raises:
         LabError: Another run holds a lock.
     """
     config = {"owner": owner, "run_dir": str(run_dir), "targets": [_plain(t) for t in targets]}
+    config["agents"] = [_plain(agent) for agent in agents]
     process = subprocess.Popen(
         [sys.executable, "-m", "aibench_lib.run.guard"],
         stdin=subprocess.PIPE,
@@ -84,8 +87,13 @@ def alive(pid: int | None) -> bool:
         return False
 
 
-def _plain(target: Target) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(target).items()}
+def _plain(end: Target | Agent) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(end).items()}
+
+
+def _agent(plain: dict[str, Any]) -> Agent:
+    files = {name: Path(plain[name]) for name in ("ca", "cert", "key")}
+    return Agent(host=plain["host"], address=plain["address"], port=plain["port"], **files)
 
 
 class _Closed(Exception):  # noqa: N818 - not an error: the signal that the run is over
@@ -102,6 +110,7 @@ def main() -> None:
     voice = _owner_stderr(config["owner"])
     run_dir = Path(config["run_dir"])
     targets = [Target(**target) for target in config["targets"]]
+    agents = [_agent(agent) for agent in config["agents"]]
     try:
         taken = lock.take(lock.keys(targets), lock.holder(run_dir, config["owner"]))
     except LabError as error:
@@ -118,7 +127,7 @@ def main() -> None:
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     lock.say(taken, lock.holder(run_dir, os.getpid(), restoring=True))
-    _restore(run_dir, targets, voice)
+    _restore(run_dir, targets, agents, voice)
     lock.release(taken)
 
 
@@ -129,18 +138,21 @@ def _owner_stderr(owner: int) -> int | None:
         return None
 
 
-def _restore(run_dir: Path, lab: Sequence[Target], voice: int | None) -> None:
+def _restore(run_dir: Path, lab: Sequence[Target], agents: Sequence[Agent], voice: int | None) -> None:
     journal = Journal(run_dir / "journal.jsonl")
     waiting = set(transaction.unrestored(journal))
     targets = [target for target in lab if target.host in waiting]
     with ThreadPoolExecutor(max_workers=16) as pool:
         outcomes = list(pool.map(lambda target: _why_not(transaction.restore, target, journal, run_dir), targets))
+    storms = storm.standing(journal)
+    outcomes.append(_why_not(storm.end, storms, {agent.host: agent for agent in agents}, journal))
     failed = [reason for reason in outcomes if reason is not None]
     if not failed:
         reason = _why_not(journal.append, "run_closed", status="interrupted")
         failed = [reason] if reason else []
     names = ", ".join(target.host for target in targets) or "nothing, no switch was changed"
-    what = f"NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml" if failed else f"restored {names}"
+    ended = f", ended the PAUSE storm of {'; '.join(map(str, storms))}" if storms else ""
+    what = f"NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml" if failed else f"restored {names}{ended}"
     if voice is not None:
         os.write(voice, f"\naibench: run {run_dir.name} was stopped; {what}\n".encode())
 

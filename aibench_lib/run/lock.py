@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
-from aibench_lib.switch.record import unrestored
+from aibench_lib.run.storm import left_changed
 from aibench_lib.switch.target import Target
 
 PATIENCE_SECONDS = 0.3
@@ -199,7 +199,7 @@ def break_locks(names: Sequence[str]) -> list[str]:
 def _left(run: Holder) -> str:
     """Return what a run that was ended has left."""
     try:
-        changed = unrestored(Journal(Path(run.run_dir) / "journal.jsonl"))
+        changed = left_changed(Journal(Path(run.run_dir) / "journal.jsonl"))
     except SpecError as error:
         return str(error)
     return f"{', '.join(changed)} is still changed" if changed else "every switch is as it was before it"

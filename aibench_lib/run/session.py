@@ -28,9 +28,9 @@ from aibench_lib.run.plan import (
     shown,
     steps,
 )
+from aibench_lib.run.storm import left_changed
 from aibench_lib.run.summary import methods, summarise, write_values
 from aibench_lib.run.trials import check_sites
-from aibench_lib.switch import transaction
 from aibench_lib.switch.target import parse_target
 
 TERMINOLOGY = "draft-calabria-bmwg-ai-fabric-terminology-01"
@@ -69,7 +69,7 @@ class Pending:
 def pending(
     results: Path, lab_state: Path | None, inventory: Mapping[str, Any], *, write: bool, break_lock: bool = False
 ) -> Pending:
-    """Return the runs that ended with switches still changed.
+    """Return the runs that ended with switches still changed, or a NIC that may still send PAUSE.
 
     The journal of a run whose lab no longer exists (a virtual lab that has ended, its switches with it), or that left
     nothing changed, is closed here.
@@ -100,7 +100,7 @@ def pending(
         if guard.alive(events[0].get("guard")):
             continue
         gone = events[0].get("lab_instance") != instance
-        changed = [] if gone else transaction.unrestored(journal)
+        changed = [] if gone else left_changed(journal)
         if changed:
             found.append(path.parent)
             said.append(f"left changed by {path.parent.name}: {', '.join(changed)}")
@@ -144,7 +144,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
             "in a lab that is connected to no production network"
         )
     run_dir = _make_folders(request.results, planned)
-    guard_pid = guard.start(request.owner, run_dir, tuple(lab.switches.values()))
+    guard_pid = guard.start(request.owner, run_dir, tuple(lab.switches.values()), tuple(lab.workers.values()))
     Journal(run_dir / "journal.jsonl").append(
         "run_opened",
         run=run_dir.name,
@@ -222,7 +222,7 @@ def close_run(run_dir: Path) -> str:
     events = journal.events()
     opened = next(event for event in events if event["event"] == "run_opened")
     done = [event for event in events if event["event"] == "trial_done"]
-    changed = transaction.unrestored(journal)
+    changed = left_changed(journal)
     complete = len(done) == opened["trials"]
     status = "not_restored" if changed else "complete" if complete else "partial"
     try:

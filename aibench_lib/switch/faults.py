@@ -20,7 +20,7 @@ from aibench_lib.switch.target import Target
 
 
 class FaultKind(StrEnum):
-    """What may go wrong on purpose."""
+    """What may go wrong in switches on purpose."""
 
     LINK_DOWN = "link_down"
     """A switch's port is shut; with two ports, a dual failure."""
@@ -30,8 +30,6 @@ class FaultKind(StrEnum):
     """A port loses packets that it sends."""
     ROUTING_DETOUR = "routing_detour"
     """A switch sends traffic another way, by static routes."""
-    PAUSE_STORM = "pause_storm"
-    """A host pauses its switch without end."""
 
 
 _FLAP_MARGIN_SECONDS = 60
@@ -94,10 +92,6 @@ def steps(fault: Fault, place: Place) -> list[Step]:
         NotAttainable: A platform cannot do it; the message says why.
         SpecError: The fault does not fit the topology.
     """
-    if fault.kind is FaultKind.PAUSE_STORM:
-        raise NotAttainable(
-            "not attainable: pause_storm: it comes from a host's NIC, and the agents have no command that makes one"
-        )
     _check(fault, place)
     found = list(_steps(fault, place))
     for step in found:
