@@ -206,15 +206,18 @@ def _left(run: Holder) -> str:
 
 
 def _end(found: Holder) -> None:
+    """End a run's process, if it is this user's: anybody can write into the lock's file, and root could end anything.
+
+    Raises:
+        LabError: It is another user's.
+    """
     for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _TERM_SECONDS)):
         if _born(found.pid) != found.born:
             return  # it has ended by itself; its number may be another process's by now
-        try:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{found.pid}").stat().st_uid != os.getuid():
+                raise LabError("controller", f"{found}: only that user can end it; ask them")
             os.kill(found.pid, number)
-        except ProcessLookupError:
-            return
-        except PermissionError as error:
-            raise LabError("controller", f"{found}: only that user or root can end it; ask them") from error
         if _wait(lambda: _born(found.pid) != found.born, seconds):
             return
 

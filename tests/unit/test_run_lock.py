@@ -155,3 +155,10 @@ def test_a_guard_that_restores_is_waited_for_and_not_ended(tmp_path, monkeypatch
 def test_a_process_that_has_only_the_number_of_the_holder_is_left_alone(tmp_path):
     own = lock.holder(tmp_path, os.getpid())
     lock._end(lock.Holder(**{**vars(own), "born": own.born - 1}))
+
+
+def test_a_process_of_another_user_is_left_alone_even_by_root(run, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 12_345)
+    with pytest.raises(LabError, match="only that user can end it; ask them"):
+        lock._end(lock.holder_of(["a"]))
+    assert run.poll() is None
