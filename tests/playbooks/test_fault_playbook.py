@@ -8,6 +8,9 @@ import subprocess
 import pytest
 from playbook_lab import INVENTORY, ROOT, Lab
 
+from aibench_lib.worker.agents import Agent
+from aibench_lib.worker.storm import status
+
 PLAYBOOK = """
 - name: Have a fault
   hosts: switches
@@ -21,6 +24,7 @@ PLAYBOOK = """
         with_fault_run_dir: {run_dir}
 """
 DOWN = {"fault": "link_down", "ports": ["leaf1:Ethernet49"]}
+STORM = {"fault": "pause_storm", "host": "decode01", "duration_s": 60}
 
 
 class Script:
@@ -29,7 +33,7 @@ class Script:
     def __init__(self, lab: Lab, meanwhile: str, fault: dict[str, object]) -> None:
         self.lab = lab
         self.run_dir = lab.results / "20261124-000000-fault"
-        lab.results.mkdir()
+        lab.results.mkdir(exist_ok=True)
         tasks = lab.folder / "meanwhile.yml"
         tasks.write_text(meanwhile)
         self.path = lab.folder / "fault.yml"
@@ -53,6 +57,12 @@ class Script:
         process = self.start(*arguments)
         output, _ = process.communicate(timeout=120)
         return process.returncode, output
+
+
+def storms(lab: Lab) -> bool:
+    state = lab.folder / "state"
+    files = {"ca": state / "ca.pem", "cert": state / "client.pem", "key": state / "client.key"}
+    return status(Agent(host="decode01", address=lab.virtual.addresses["decode01"], port=50051, **files), 3).active
 
 
 def shut(lab: Lab) -> bool:
@@ -83,25 +93,32 @@ def test_a_check_run_shows_the_fault_and_sends_nothing(lab):
 
 def test_what_cannot_be_had_is_not_attainable_and_nothing_is_sent(lab):
     writes = len(lab.virtual.writes)
-    rc, output = Script(lab, "[]\n", {"fault": "pause_storm"}).play()
+    lossy = {"fault": "lossy_link", "ports": ["leaf1:Ethernet49"], "loss_percent": 5}
+    rc, output = Script(lab, "[]\n", lossy).play()
     assert rc != 0
-    assert "not attainable: pause_storm" in output
+    assert "not attainable: lossy_link" in output
     assert "Traceback" not in output
     assert len(lab.virtual.writes) == writes
 
 
 @pytest.fixture
-def hanging(lab):
-    """A playbook that has a fault and waits; it is gone at the end of the test."""
-    process = Script(lab, "- name: Wait\n  ansible.builtin.pause:\n    seconds: 300\n", DOWN).start()
-    yield process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+def hang(lab):
+    """Start a playbook that has a fault and waits; it is gone at the end of the test."""
+    started = []
+
+    def hang(fault):
+        started.append(Script(lab, "- name: Wait\n  ansible.builtin.pause:\n    seconds: 300\n", fault).start())
+        return started[0]
+
+    yield hang
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
-def test_a_fault_whose_playbook_is_killed_is_taken_back_by_the_restore_playbook(lab, hanging):
-    before = lab.running()
+def test_a_fault_whose_playbook_is_killed_is_taken_back_by_the_restore_playbook(lab, hang):
+    before, hanging = lab.running(), hang(DOWN)
     for line in hanging.stdout:
         if "link_down started" in line:
             break
@@ -113,3 +130,51 @@ def test_a_fault_whose_playbook_is_killed_is_taken_back_by_the_restore_playbook(
     assert played.rc == 0, played.output
     assert not shut(lab)
     assert lab.running() == before
+
+
+def test_a_pause_storm_ends_with_the_tasks_even_if_they_fail(lab):
+    writes = len(lab.virtual.writes)
+    rc, output = Script(lab, "- name: Fail\n  ansible.builtin.fail:\n    msg: something broke\n", STORM).play()
+    assert rc != 0
+    assert "pause_storm started: decode01, priority 3" in output
+    assert "its agent ends it by itself after 60 s of lab time" in output
+    assert "pause_storm stopped: decode01, priority 3" in output
+    assert "something broke" in output
+    assert not storms(lab)
+    assert len(lab.virtual.writes) == writes
+
+
+def test_a_check_run_asks_for_a_pause_storm_and_makes_none(lab):
+    rc, output = Script(lab, "- name: Nothing\n  ansible.builtin.meta: noop\n", STORM).play("--check", "--diff")
+    assert rc == 0, output
+    assert "+PAUSE without end" in output
+    assert not storms(lab)
+    assert not list(lab.results.iterdir())
+
+
+def test_a_pause_storm_needs_a_host_and_an_end(lab):
+    rc, output = Script(lab, "[]\n", {"fault": "pause_storm", "duration_s": 60}).play()
+    assert rc != 0
+    assert "host: missing" in output
+    rc, output = Script(lab, "[]\n", {"fault": "pause_storm", "host": "decode01"}).play()
+    assert rc != 0
+    assert "duration_s: give at least 1" in output
+    assert "Traceback" not in output
+
+
+def test_a_pause_storm_whose_playbook_is_killed_is_ended_by_the_restore_playbook(lab, hang):
+    hanging = hang(STORM)
+    for line in hanging.stdout:
+        if "pause_storm started" in line:
+            break
+    os.killpg(hanging.pid, signal.SIGKILL)
+    hanging.wait(10)
+    assert storms(lab)
+    lab.play("restore.yml", "--check")
+    assert storms(lab)
+    assert lab.events("storm_stopping") == []
+    played = lab.play("restore.yml")
+    assert played.rc == 0, played.output
+    assert not storms(lab)
+    assert [event["changed"] for event in lab.events("storm_stopped")] == [True]
+    assert lab.events("run_closed")[-1]["status"] == "interrupted"
