@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from aibench_lib import __version__
 from aibench_lib.errors import LabError, SpecError, TrialError
 from aibench_lib.model import Transfer, TrialLoad
-from aibench_lib.worker import agent_pb2
+from aibench_lib.worker import agent_pb2, storm
 from aibench_lib.worker.agent_pb2_grpc import AgentServicer, add_AgentServicer_to_server
 from aibench_lib.worker.agents import Agent
 from aibench_lib.worker.coordinator import Coordinator
@@ -362,3 +362,10 @@ def test_two_agents_of_one_host_are_refused(pki):
     agent = Agent(host="a", address="127.0.0.1", port=1, ca=Path("x"), cert=Path("x"), key=Path("x"))
     with pytest.raises(SpecError, match="a: two agents have this host name"):
         Coordinator([agent, agent])
+
+
+def test_an_agent_that_knows_no_pause_storms_says_what_to_install(lab):
+    lab.add("decode01")
+    [agent] = lab.addresses()
+    with pytest.raises(LabError, match=r"decode01: the agent at .* does not know this call .*install the same version"):
+        storm.status(agent, 3)
