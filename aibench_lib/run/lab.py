@@ -11,6 +11,7 @@ from aibench_lib.catalogue import load_benchmarks
 from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind, Topology
 from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric
+from aibench_lib.run.variables import TARGET_VARIABLES
 from aibench_lib.spec import build
 from aibench_lib.switch.target import Target, parse_target
 from aibench_lib.telemetry.config import Influx
@@ -159,7 +160,6 @@ def lab_instance(state: Path | None) -> str:
         return ""
 
 
-_SWITCH_KEYS = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "ansible_ssh_private_key_file", "switch")
 _WORKER_KEYS = ("ansible_host", "worker")
 """What is not needed of a worker is not asked for: Ansible makes each variable of each host anew."""
 _INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
@@ -169,7 +169,7 @@ _LAB_KEYS = (
     *_INFLUX_KEYS,
 )
 _KNOWN = {
-    *_SWITCH_KEYS,
+    *TARGET_VARIABLES,
     *_WORKER_KEYS,
     *_LAB_KEYS,
     "lab_network",
@@ -201,7 +201,7 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
     hostvars = variables["hostvars"]
     hosts = {
         name: _of_host(hostvars[name], keys)
-        for group, keys in (("workers", _WORKER_KEYS), ("switches", _SWITCH_KEYS))
+        for group, keys in (("workers", _WORKER_KEYS), ("switches", TARGET_VARIABLES))
         for name in groups.get(group, ())
     }
     found = {key: variables[key] for key in _LAB_KEYS if key in variables}

@@ -11,7 +11,7 @@ from aibench_lib.catalogue import Benchmark, load_benchmarks, points, settings
 from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.model import Deviation
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Change, Point
+from aibench_lib.procedures.procedure import Change, Point, Procedure
 from aibench_lib.run.lab import Lab
 from aibench_lib.spec import build
 from aibench_lib.switch.setting import parse_setting
@@ -245,18 +245,11 @@ def planned_deviations(planned: Sequence[PlannedTest]) -> list[Deviation]:
 
 
 def steps(planned: Sequence[PlannedTest], lab: Lab) -> list[dict[str, Any]]:
-    """Return what a playbook loops over: one item a test and setting, with the changes it needs and where."""
+    """Return what a playbook loops over: one item a test and setting, with what each switch is told."""
     return [
         {
             "test": test.benchmark.id,
-            "changes": [
-                {
-                    "feature": change.feature,
-                    "values": dict(change.values),
-                    "switches": list(change.only or lab.switches),
-                }
-                for change in PROCEDURES[test.benchmark.id].changes(setting, lab.fabric(test.benchmark.id))
-            ],
+            "changes": _changes_by_switch(PROCEDURES[test.benchmark.id], setting, lab, test.benchmark.id),
             "setting": dict(setting),
             "restore_first": setting is test.settings[0] and test is not planned[0],
             "label": f"Test {test.benchmark.id}, {shown(setting) or 'the fabric as it is'}",
@@ -264,6 +257,15 @@ def steps(planned: Sequence[PlannedTest], lab: Lab) -> list[dict[str, Any]]:
         for test in planned
         for setting in test.settings
     ]
+
+
+def _changes_by_switch(procedure: Procedure, setting: Point, lab: Lab, test: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the features and values of each switch that a setting changes, in their order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for change in procedure.changes(setting, lab.fabric(test)):
+        for switch in change.only or lab.switches:
+            found.setdefault(switch, []).append({"feature": change.feature, "values": dict(change.values)})
+    return found
 
 
 def said(planned: Sequence[PlannedTest]) -> list[str]:

@@ -5,8 +5,8 @@ itself until everything was read back; a restore (:mod:`aibench_lib.switch.resto
 snapshot alone, and counts only when an empty difference proves it.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from aibench_lib.switch.session import Switch, connect
 from aibench_lib.switch.setting import Setting, parse_setting
 from aibench_lib.switch.target import Target
 
-__all__ = ["Change", "Restored", "apply", "preview", "preview_restore", "release", "restore", "unrestored"]
+__all__ = ["Change", "Restored", "apply", "apply_all", "preview", "preview_restore", "release", "restore", "unrestored"]
 
 DEAD_MAN_SECONDS = 300
 """After this time a switch takes a change back by itself unless it was confirmed; reading back takes a part of it."""
@@ -65,6 +65,7 @@ def apply(
     run_dir: Path,
     *,
     hold_seconds: int | None = None,
+    session: Switch | None = None,
 ) -> Change:
     """Make a switch take a setting, and return what it made of it.
 
@@ -79,6 +80,7 @@ def apply(
         run_dir: The run's folder; the snapshot goes into its ``settings/``.
         hold_seconds: Leave the change unconfirmed, where the platform has a dead man: the switch takes it back after
             this time, or at a `release`.  Until then it takes no other change.
+        session: An open session with the switch, for several changes with one login; None: one is opened and closed.
 
     Raises:
         SpecError: The values are wrong or not attainable on this platform; nothing was sent.
@@ -91,9 +93,9 @@ def apply(
     facts = {"host": target.host, "feature": feature, "requested": setting.requested}
     _check_whole(journal, target.host)
     ended: dict[str, Any] = {}
-    with connect(target) as switch:
+    with nullcontext(session) if session else connect(target) as switch:
         before = programmed = switch.read_back(setting)
-        if before != setting.requested:
+        if before != setting.expected:
             programmed, ended = _program(switch, setting, journal, run_dir, hold_seconds)
     _check_present(setting, programmed)
     held = bool(ended) and "after_sha256" not in ended
@@ -101,6 +103,27 @@ def apply(
     event = "change_held" if held else "change_applied"
     journal.append(event, **facts, programmed=programmed, changed=change.changed, **ended)
     return change
+
+
+def apply_all(
+    target: Target, asked: Sequence[tuple[str, Mapping[str, Any]]], journal: Journal, run_dir: Path
+) -> list[Change]:
+    """Make a switch take several settings in their order, with one login; see `apply`.
+
+    Args:
+        target: The switch.
+        asked: Features and their values.
+        journal: The run's journal.
+        run_dir: The run's folder.
+
+    Raises:
+        SpecError: A value of any of them is wrong or not attainable; nothing was sent.
+        LabError: As for `apply`; what came before the setting that failed is on the switch, and in the journal.
+    """
+    for feature, values in asked:
+        parse_setting(target, feature, values)
+    with connect(target) as switch:
+        return [apply(target, feature, values, journal, run_dir, session=switch) for feature, values in asked]
 
 
 def release(target: Target, journal: Journal) -> bool:
@@ -189,7 +212,7 @@ def _change(
         feature=setting.feature,
         requested=setting.requested,
         programmed=programmed,
-        changed=before != setting.requested,
+        changed=before != setting.expected,
         held=held,
         before=setting.rendered(before) if known else "",
         after=setting.rendered(setting.requested),

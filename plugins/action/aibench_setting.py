@@ -20,6 +20,11 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["applied", "restored"], "default": "applied"},
     "feature": {"type": "str"},
     "values": {"type": "dict"},
+    "settings": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"feature": {"type": "str", "required": True}, "values": {"type": "dict", "required": True}},
+    },
     "run_dir": {"type": "path"},
     "overwrite_foreign_changes": {"type": "bool", "default": False},
 }
@@ -37,7 +42,10 @@ class ActionModule(ActionBase):
         """Do the task; whatever the switch does is a failure and never "unreachable", so that ``always`` runs."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
-            argument_spec=ARGUMENTS, required_if=[("state", "applied", ("feature", "values"))]
+            argument_spec=ARGUMENTS,
+            required_if=[("state", "applied", ("feature", "settings"), True)],
+            required_together=[("feature", "values")],
+            mutually_exclusive=[("feature", "settings")],
         )
         end_with_parent()
         variables = task_vars or {}
@@ -50,19 +58,30 @@ class ActionModule(ActionBase):
     def _transact(self, target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments["state"] == "restored":
             return self._restore(target, *_run(arguments), overwrite=bool(arguments["overwrite_foreign_changes"]))
-        feature = arguments["feature"]
-        values = {name: _number(value) for name, value in arguments["values"].items()}
+        asked = [
+            (one["feature"], {name: _number(value) for name, value in one["values"].items()})
+            for one in arguments["settings"] or [arguments]
+        ]
         if self._task.check_mode:
-            change = transaction.preview(target, feature, values)
+            changes = [transaction.preview(target, feature, values) for feature, values in asked]
         else:
             journal, run_dir = _run(arguments)
             with lock.held(target, run_dir, os.getppid()):
-                change = transaction.apply(target, feature, values, journal, run_dir)
+                changes = transaction.apply_all(target, asked, journal, run_dir)
         return {
-            "changed": change.changed,
-            "requested": dict(change.requested),
-            "programmed": dict(change.programmed),
-            "diff": _difference(f"{target.host}: {feature}", change.before, change.after),
+            "changed": any(change.changed for change in changes),
+            "settings": [
+                {
+                    "feature": change.feature,
+                    "requested": dict(change.requested),
+                    "programmed": dict(change.programmed),
+                    "changed": change.changed,
+                }
+                for change in changes
+            ],
+            "diff": [
+                _difference(f"{target.host}: {change.feature}", change.before, change.after) for change in changes
+            ],
         }
 
     def _restore(self, target: Target, journal: Journal, run_dir: Path, *, overwrite: bool) -> dict[str, Any]:

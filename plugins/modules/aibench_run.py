@@ -57,8 +57,8 @@ run_dir:
 steps:
   description:
     - One item a setting, with RV(steps.test), RV(steps.setting), RV(steps.label) and RV(steps.changes).
-    - A change has C(feature), C(values) and the C(switches) that get it. RV(steps.restore_first) says that the switches
-      are put back before it, because what went before belongs to another test.
+    - RV(steps.changes) has the list of C(feature) and C(values) that each switch is told. RV(steps.restore_first) says
+      that the switches are put back before it, because what went before belongs to another test.
   returned: with O(state=opened)
   type: list
   elements: dict

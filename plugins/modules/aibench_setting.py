@@ -26,12 +26,11 @@ options:
     choices: [applied, restored]
     default: applied
   feature:
-    description: What to set, such as C(ecn). Required with I(state=applied).
+    description: What to set, such as C(ecn). With I(state=applied), this and I(values), or I(settings), is required.
     type: str
   values:
     description:
-      - The values of the feature, numbers being whole ones in the unit their name ends with. Required with
-        I(state=applied).
+      - The values of the feature, numbers being whole ones in the unit their name ends with.
       - C(ecn) takes C(ecn_threshold_bytes), a step at which marking starts with 100 %, or C(kmin_bytes), C(kmax_bytes)
         and C(probability_percent).
       - C(pfc) takes C(pfc_threshold_bytes); it also makes the host's C(priority) lossless.
@@ -39,6 +38,19 @@ options:
       - C(load_balancing) takes C(load_balancing), one of ecmp, flowlet and packet_spray.
       - C(routing_detour) takes C(routes), static routes with C(prefix), C(next_hop) and C(interface).
     type: dict
+  settings:
+    description: Several features with their values, applied in this order with one login.
+    type: list
+    elements: dict
+    suboptions:
+      feature:
+        description: As the option of this name.
+        type: str
+        required: true
+      values:
+        description: As the option of this name.
+        type: dict
+        required: true
   run_dir:
     description: The run's folder, with its journal. Required unless in check mode with I(state=applied).
     type: path
@@ -75,6 +87,17 @@ EXAMPLES = r"""
       probability_percent: 20
     run_dir: "{{ run_dir }}"
 
+- name: Mark and pause, with one login
+  aibench_setting:
+    settings:
+      - feature: ecn
+        values:
+          ecn_threshold_bytes: 100000
+      - feature: pfc
+        values:
+          pfc_threshold_bytes: 500000
+    run_dir: "{{ run_dir }}"
+
 - name: Send traffic for one host over the other spine
   aibench_setting:
     feature: routing_detour
@@ -92,16 +115,26 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-requested:
-  description: What was asked for, in the platform's values, with what its template always sets.
+settings:
+  description: What was made of each setting, in the order they were applied.
   returned: with state=applied
-  type: dict
-  sample: {"kmin_bytes": 100000, "kmax_bytes": 100000, "probability_percent": 100, "count": true}
-programmed:
-  description: The same values as read back from the switch; in check mode, what the switch has now.
-  returned: with state=applied
-  type: dict
-  sample: {"kmin_bytes": 100000, "kmax_bytes": 100000, "probability_percent": 100, "count": true}
+  type: list
+  elements: dict
+  contains:
+    feature:
+      description: Such as C(ecn).
+      type: str
+    requested:
+      description: What was asked for, in the platform's values, with what its template always sets.
+      type: dict
+      sample: {"kmin_bytes": 100000, "kmax_bytes": 100000, "probability_percent": 100, "count": true}
+    programmed:
+      description: The same values as read back from the switch; in check mode, what the switch has now.
+      type: dict
+      sample: {"kmin_bytes": 100000, "kmax_bytes": 100000, "probability_percent": 100, "count": true}
+    changed:
+      description: Whether anything was sent, or in check mode would be.
+      type: bool
 diff:
   description: The change, or with state=restored the way back.
   returned: always

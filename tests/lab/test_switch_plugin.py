@@ -24,8 +24,9 @@ PLAY = """
           ansible.builtin.include_role:
             name: switch_setting
           vars:
-            switch_setting_feature: "{{ feature | default('ecn') }}"
-            switch_setting_values: "{{ asked | default({'ecn_threshold_bytes': threshold | default(0)}) }}"
+            switch_setting_changes:
+              - feature: "{{ feature | default('ecn') }}"
+                values: "{{ asked | default({'ecn_threshold_bytes': threshold | default(0)}) }}"
             switch_setting_run_dir: "{{ run_dir | default('') }}"
       always:
         - name: Restore

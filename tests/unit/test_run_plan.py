@@ -54,7 +54,7 @@ def test_a_trials_seed_depends_on_the_runs_seed_and_not_on_how_many_trials_there
 def test_a_step_holds_what_a_playbook_needs_to_configure_one_setting():
     first = steps(plan_tests(["8.1"], Profile(), LAB), LAB)[0]
     values = {"ecn_threshold_bytes": 100_000}
-    assert first["changes"] == [{"feature": "ecn", "values": values, "switches": list(LAB.topology.switches)}]
+    assert first["changes"] == {name: [{"feature": "ecn", "values": values}] for name in LAB.topology.switches}
     assert first["setting"] == values
 
 
