@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROFILE ?= quick
 TESTS ?= 8.1
+JOBS ?= 4
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help
@@ -35,8 +36,8 @@ restore: .venv/installed ## put every switch back that an unfinished run left ch
 	@$(BIN)/ansible-playbook playbooks/restore.yml
 
 .PHONY: test
-test: .venv/installed-dev ## run every test
-	@$(BIN)/pytest -q
+test: .venv/installed-dev ## run every test, JOBS files at a time (most of the time is spent waiting for switches)
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 .PHONY: unit
 unit: .venv/installed-dev ## run the fast tests only
