@@ -297,8 +297,11 @@ class Feature:
     """Values that other platforms take and this one cannot -> why; asking for one is not attainable."""
     implied: list[str] = field(default_factory=list)
     """Values that follow from the others on this platform; they are neither told nor read back."""
+    exclusive: list[str] = field(default_factory=list)
+    """Values of which the switch has one at a time; asking for more is not attainable."""
     always: dict[str, Any] = field(default_factory=dict)
-    """Values the template sets beside the requested ones; text may name options, and ``{prefix}`` below such a path."""
+    """Values the template sets beside the requested ones; text may name options, requested values (so that one which
+    stands in two places is read from both), and ``{prefix}`` below such a path."""
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Value -> what the template sets beside that one where it is not asked for itself."""
     read_back: ReadBack

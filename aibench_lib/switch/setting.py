@@ -161,26 +161,30 @@ def _check_attainable(asked: Mapping[str, Any], facts: Feature, target: Target, 
         refusal = limits.refusal(value, target.options) if limits else None
         if limits and refusal:
             refused.setdefault(f"{refusal} on {where}; {limits.reason})", []).append(name)
+    together = [name for name in facts.exclusive if name in asked]
+    if len(together) > 1:
+        refused[f"at once on {where}; the switch has one of them at a time)"] = together
     if refused:
         reasons = "; ".join(f"{' and '.join(names)} {reason}" for reason, names in refused.items())
         raise NotAttainable(f"not attainable: {reasons}")
 
 
 def _always(facts: Feature, target: Target, asked: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the template sets beside the requested values, with the target's options filled in."""
+    """Return what the template sets beside the requested values, with these and the target's options filled in."""
     places = {name: path for path, leaves in facts.read_back.paths.items() for name in leaves}
     places |= dict.fromkeys(facts.read_back.keyed, PREFIX if facts.each else INTERFACE)
     prefixes = [prefix for name in facts.each for prefix in asked[name]]
     always: dict[str, Any] = {}
     beside = {name: value for one in asked for name, value in facts.beside.get(one, {}).items() if name not in asked}
+    known = {**target.options, **asked, **named}
     for name, value in {**facts.always, **beside}.items():
         place = places.get(name, "")
         if INTERFACE in place and "interface" not in named:
-            always[name] = {interface: _filled(value, target.options) for interface in target.options["interfaces"]}
+            always[name] = {interface: _filled(value, known) for interface in target.options["interfaces"]}
         elif PREFIX in place:
-            always[name] = {prefix: _filled(value, {**target.options, "prefix": prefix}) for prefix in prefixes}
+            always[name] = {prefix: _filled(value, {**known, "prefix": prefix}) for prefix in prefixes}
         else:
-            always[name] = _filled(value, {**target.options, **named})
+            always[name] = _filled(value, known)
     return always
 
 

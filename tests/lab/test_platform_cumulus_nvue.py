@@ -34,8 +34,8 @@ CHANGES = [
     ("routing_detour", {"routes": [{"prefix": "10.1.0.1/32", "next_hop": "10.2.0.5", "interface": "swp2"}]}),
 ]
 WATCHDOG = {"watchdog": "on", "detection_ms": 200, "recovery_ms": 200}
+# Not PFC: a profile without a switch priority obeys PAUSE nevertheless, until `rx disable` is set.
 ALREADY = [
-    ("pfc_priority", {"pfc": "off"}),
     ("pfc_watchdog", {"watchdog": "off"}),
     ("load_balancing", {"load_balancing": "ecmp"}),
     ("dscp", {"dscp": 26}),

@@ -80,8 +80,9 @@ def test_everything_a_template_sets_is_read_back(platform):
 def test_every_word_that_is_read_back_can_be_asked_for(platform):
     for feature in platform.features.values():
         told = {**feature.always, **{name: one for values in feature.beside.values() for name, one in values.items()}}
+        same = {f"{{{name}}}": choice for name, choice in feature.choices.items()}
         for name, words in feature.read_back.words.items():
-            choice = feature.choices.get(name)
+            choice = feature.choices.get(name) or same.get(str(told[name]))
             asked, lacking = (choice.values, choice.lacking) if choice else ([told[name]], [])
             assert set(words.values()) - set(lacking) == set(asked)
 

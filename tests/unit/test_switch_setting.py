@@ -87,6 +87,22 @@ def test_every_value_that_is_not_attainable_is_named():
         parse_setting(target(), "ecn", values)
 
 
+@pytest.mark.parametrize("platform", ["dell_sonic", "sonic"])
+def test_values_of_which_the_switch_has_one_at_a_time_are_not_attainable_together(platform):
+    values = {"pfc_threshold_bytes": 100_000, "alpha": "1/8"}
+    with pytest.raises(
+        NotAttainable, match=r"pfc_threshold_bytes and alpha at once on \w+ \(leaf1; the switch has one"
+    ):
+        parse_setting(target(platform), "pfc", values)
+    for name, value in values.items():
+        assert parse_setting(target(platform), "pfc", {name: value}).requested[name] == value
+
+
+def test_a_value_that_stands_in_two_places_is_expected_in_both():
+    asked = parse_setting(target("dell_sonic"), "hash_fields", {"hash_fields": "l3"}).requested
+    assert asked["destination_port"] == "l3"
+
+
 def test_an_option_that_the_template_needs_is_asked_for():
     with pytest.raises(SpecError, match=r"leaf1: switch\.qos_profile: missing; ecn needs the `qos profile`"):
         parse_setting(target(queue="3"), "ecn", {"ecn_threshold_bytes": 1})
