@@ -8,6 +8,9 @@ import subprocess
 import pytest
 from playbook_lab import INVENTORY, ROOT, Lab
 
+from aibench_lib.journal import Journal
+from aibench_lib.run import storm
+from aibench_lib.run.lab import lab_instance
 from aibench_lib.worker.agents import Agent
 from aibench_lib.worker.storm import status
 
@@ -59,10 +62,14 @@ class Script:
         return process.returncode, output
 
 
-def storms(lab: Lab) -> bool:
+def decode_agent(lab: Lab) -> Agent:
     state = lab.folder / "state"
     files = {"ca": state / "ca.pem", "cert": state / "client.pem", "key": state / "client.key"}
-    return status(Agent(host="decode01", address=lab.virtual.addresses["decode01"], port=50051, **files), 3).active
+    return Agent(host="decode01", address=lab.virtual.addresses["decode01"], port=50051, **files)
+
+
+def storms(lab: Lab) -> bool:
+    return status(decode_agent(lab), 3).active
 
 
 def shut(lab: Lab) -> bool:
@@ -178,3 +185,17 @@ def test_a_pause_storm_whose_playbook_is_killed_is_ended_by_the_restore_playbook
     assert not storms(lab)
     assert [event["changed"] for event in lab.events("storm_stopped")] == [True]
     assert lab.events("run_closed")[-1]["status"] == "interrupted"
+
+
+def test_a_switch_that_cannot_be_restored_does_not_keep_a_pause_storm(lab):
+    run_dir = lab.results / "20261124-000000-fault"
+    run_dir.mkdir(parents=True)
+    journal = Journal(run_dir / "journal.jsonl")
+    journal.append("run_opened", run=run_dir.name, lab_instance=lab_instance(lab.folder / "state"), guard=None)
+    storm.start(storm.Storm(host="decode01", priority=3, seconds=60), {"decode01": decode_agent(lab)}, journal)
+    journal.append("snapshot_taken", host="leaf1", platform="arista_eos", file="settings/lost", sha256="")
+    played = lab.play("restore.yml")
+    assert played.rc != 0
+    assert "leaf1" in played.output
+    assert not storms(lab)
+    assert [event["event"] for event in journal.events()][-1] == "storm_stopped"
