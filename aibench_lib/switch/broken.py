@@ -37,10 +37,10 @@ def translated(target: Target, place: str, command: str, seconds: float) -> Iter
     try:
         yield
     except NetmikoAuthenticationException as error:
+        what, where = ("key", "ansible_ssh_private_key_file") if target.key_file else ("password", "ansible_password")
         raise LabError(
             host,
-            f"wrong user name or {'key' if target.key_file else 'password'} for {target.username!r} at {place} over SSH; "
-            f"check ansible_user and {'ansible_ssh_private_key_file' if target.key_file else 'ansible_password'}",
+            f"wrong user name or {what} for {target.username!r} at {place} over SSH; check ansible_user and {where}",
         ) from error
     except NetmikoTimeoutException as error:
         raise LabError(host, _why_no_login(target, place, error)) from error

@@ -107,15 +107,21 @@ class CliSwitch:
         return self._send(command, f"check what {self._target.username!r} may do")
 
     def read_config(self) -> str:
-        """Return the running configuration, if it is one that can be written back."""
-        config = self._running_config()
+        """Return the running configuration."""
+        return self._running_config()
+
+    def check_restorable(self, config: str) -> None:
+        """Refuse a configuration that nothing could bring back: neither the switch's own checkpoint nor its text."""
+        if self._cli.checkpoint is None:
+            self._check_writable(config)
+
+    def _check_writable(self, config: str) -> None:
         for line, pattern in itertools.product(config.splitlines(), self._cli.not_restorable):
             if re.search(pattern, line):
                 raise LabError(
                     self._target.host,
                     f"its configuration has {line!r}, which cannot be written back line by line; remove it for the run",
                 )
-        return config
 
     def _running_config(self) -> str:
         if self._seen is None:
@@ -222,6 +228,7 @@ class CliSwitch:
 
     def restore(self, config: str) -> None:
         """Bring back a whole configuration from its text."""
+        self._check_writable(config)
         how = self._cli.from_text
         if how.by is TextRestore.FILE:
             self._put(config, how.file)

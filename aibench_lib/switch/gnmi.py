@@ -68,6 +68,9 @@ class GnmiSwitch:
         ]
         return json.dumps({path: self.get(path) for path in places}, indent=2) + "\n"
 
+    def check_restorable(self, config: str) -> None:
+        """Whatever a subtree holds, it can be replaced."""
+
     def comparable(self, config: str) -> list[str]:
         """Return the configuration as lines, lists and keys in a fixed order."""
         return json.dumps(_ordered(json.loads(config)), indent=2, sort_keys=True).splitlines()

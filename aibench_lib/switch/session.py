@@ -17,6 +17,9 @@ class Switch(Protocol):
     def read_config(self) -> str:
         """Return the configuration that a restore brings back, as text."""
 
+    def check_restorable(self, config: str) -> None:
+        """Raise an error if nothing could bring a configuration back."""
+
     def comparable(self, config: str) -> list[str]:
         """Return the lines of a configuration without what differs between two reads of the same one."""
 

@@ -23,9 +23,10 @@ def take(switch: Switch, target: Target, journal: Journal, run_dir: Path) -> Non
     """Read the configuration, write it to disk, then journal that it is there.
 
     Raises:
-        LabError: The switch cannot be read, or the file cannot be written.
+        LabError: The switch cannot be read or brought back, or the file cannot be written.
     """
     text = switch.read_config()
+    switch.check_restorable(text)
     file = f"{SETTINGS}/{target.host}.before.{SUFFIX[load_platform(target.platform).transport]}"
     _write(run_dir / file, text)
     sha256 = hashlib.sha256(text.encode()).hexdigest()

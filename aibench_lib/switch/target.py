@@ -40,8 +40,9 @@ def parse_target(host: str, variables: Mapping[str, Any]) -> Target:
 
     Args:
         host: The inventory's name.
-        variables: Holds ``ansible_host``, ``ansible_user``, ``ansible_password`` or ``ansible_ssh_private_key_file``
-            (SSH alone), optionally ``ansible_port``, and the mapping ``switch`` with ``platform``, ``known_hosts``, ``gnmi_port``, ``ca`` and the platform's options.
+        variables: Holds ``ansible_host``, ``ansible_user``, ``ansible_password`` or, for SSH,
+            ``ansible_ssh_private_key_file``, optionally ``ansible_port``, and the mapping ``switch`` with ``platform``,
+            ``known_hosts``, ``gnmi_port``, ``ca`` and the platform's options.
 
     Raises:
         SpecError: A variable is missing, a key of ``switch`` is unknown, or there is no such platform.

@@ -160,10 +160,33 @@ def test_a_refused_session_is_aborted_and_not_left_pending(target, journal, tmp_
     assert writes()[-1].endswith(": abort")
 
 
-@pytest.mark.parametrize("variables", ["leaf1"], indirect=True)
-def test_a_switch_that_could_not_be_brought_back_is_not_changed(target, journal, tmp_path, writes, monkeypatch):
+@pytest.fixture
+def banner(monkeypatch):
+    """Every configuration that is read begins with a banner, whose lines cannot be typed one by one."""
     running = CliSwitch._running_config
     monkeypatch.setattr(CliSwitch, "_running_config", lambda switch: f"banner motd\nhello\nEOF\n{running(switch)}")
+
+
+@pytest.mark.parametrize("variables", ["leaf1"], indirect=True)
+@pytest.mark.usefixtures("banner")
+def test_a_switch_with_a_banner_is_brought_back_by_its_own_checkpoint(target, journal, tmp_path):
+    transaction.apply(target, "ecn", STEP, journal, tmp_path)
+    assert transaction.restore(target, journal, tmp_path).changed
+    assert [event["method"] for event in journal.events() if event["event"] == "restore_intended"] == [
+        f"its checkpoint {event['checkpoint']}" for event in journal.events() if event["event"] == "checkpoint_saved"
+    ]
+
+
+@pytest.mark.parametrize("variables", ["leaf1"], indirect=True)
+@pytest.mark.usefixtures("banner")
+def test_a_switch_that_nothing_could_bring_back_is_not_changed(target, journal, tmp_path, writes, monkeypatch):
+    connected = CliSwitch._connect
+
+    def without_checkpoints(switch):
+        switch._cli = dataclasses.replace(switch._cli, checkpoint=None)
+        connected(switch)
+
+    monkeypatch.setattr(CliSwitch, "_connect", without_checkpoints)
     with pytest.raises(LabError, match="leaf1: its configuration has 'banner motd', which cannot be written back"):
         transaction.apply(target, "ecn", STEP, journal, tmp_path)
     assert writes() == []

@@ -54,6 +54,9 @@ class Memory:
             raise LabError("spine1", f"refused {method}")
         return method not in self.ignores
 
+    def check_restorable(self, config):
+        pass
+
     def read_config(self):
         return json.dumps(self.leaves)
 
