@@ -152,8 +152,8 @@ class Cli:
     not_config: list[str] = field(default_factory=list)
     """Regular expressions for lines of the running configuration that are not configuration, such as comments."""
     not_restorable: list[str] = field(default_factory=list)
-    """Regular expressions for lines that cannot be written back one by one: then only the switch's own checkpoint brings
-    it back, and a switch that keeps none is not changed."""
+    """Regular expressions for lines that cannot be written back one by one: then only the switch's own checkpoint
+    brings it back, and a switch that keeps none is not changed."""
     edit: Edit
     dead_man: DeadMan | None = None
     checkpoint: Checkpoint | None = None
