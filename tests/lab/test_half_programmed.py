@@ -10,9 +10,10 @@ ONE_PORT_ALONE = {"hash_fields": "l4"}
 HALVES = [
     (
         "cumulus_nvue",
-        "nv set system forwarding ecmp-hash source-ip enabled\nnv set system forwarding ecmp-hash destination-ip enabled\n"
-        "nv set system forwarding ecmp-hash source-port enabled\nnv set system forwarding ecmp-hash destination-port "
-        "disabled\n",
+        "nv set system forwarding ecmp-hash source-ip enabled\n"
+        "nv set system forwarding ecmp-hash destination-ip enabled\n"
+        "nv set system forwarding ecmp-hash source-port enabled\n"
+        "nv set system forwarding ecmp-hash destination-port disabled\n",
         "hash_fields",
         ONE_PORT_ALONE,
     ),
@@ -58,6 +59,24 @@ HALVES = [
     ),
 ]
 
+OWN_ARS = (
+    "ars profile own\nars port-profile own\n enable\nars object own\n mode packet-random\ninterface Eth1/1\n"
+    " ars bind own\nars bind profile own\nroute-map own permit 10\n set ars-object own\n"
+    "ip protocol any route-map own\n"
+)
+HALVES += [("dell_sonic", OWN_ARS, "load_balancing", {"load_balancing": "flowlet", "flowlet_gap_us": 100})]
+OTHERS = [
+    ("dell_sonic", OWN_ARS, "load_balancing", {"load_balancing": "ecmp"}),
+    (
+        "dell_sonic",
+        "buffer profile OWN ingress_lossless_pool 0 static-threshold 5\ninterface Eth1/2\n buffer priority-group 3 OWN\n"
+        "interface Eth1/1\n priority-flow-control priority 3\ninterface Eth1/2\n priority-flow-control priority 3\n"
+        "buffer profile ROCE ingress_lossless_pool 0 static-threshold 100000\n",
+        "pfc",
+        {"pfc_threshold_bytes": 100_000},
+    ),
+]
+
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory):
@@ -89,3 +108,19 @@ def test_what_is_there_by_half_is_made_whole_and_half_again(lab, state, tmp_path
         with connect(base.target) as switch:
             switch.restore(snapshot)
     assert base.switch.running_text() == clean
+
+
+@pytest.mark.parametrize(("platform", "other", "feature", "values"), OTHERS)
+def test_what_the_switch_does_otherwise_is_not_reported(lab, state, tmp_path, platform, other, feature, values):
+    cell = Cell(lab, platform, tmp_path, state)
+    with connect(cell.target) as switch:
+        snapshot = switch.read_config()
+        switch.apply(other, "operator")
+    try:
+        change = transaction.preview(cell.target, feature, values)
+        assert change.changed
+        assert change.programmed != change.requested
+    finally:
+        with connect(cell.target) as switch:
+            switch.restore(snapshot)
+    assert cell.left() == []
