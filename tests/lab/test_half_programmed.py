@@ -65,11 +65,23 @@ OWN_ARS = (
     "ip protocol any route-map own\n"
 )
 HALVES += [("dell_sonic", OWN_ARS, "load_balancing", {"load_balancing": "flowlet", "flowlet_gap_us": 100})]
+HALVES += [
+    (
+        "juniper_junos",
+        f"set class-of-service congestion-notification-profile cnp pfc-watchdog {other}\n"
+        "set class-of-service congestion-notification-profile cnp pfc-watchdog detection 2\n"
+        "set class-of-service congestion-notification-profile cnp pfc-watchdog recovery 500\n",
+        "pfc_watchdog",
+        {"watchdog": "on", "detection_ms": 200, "recovery_ms": 500},
+    )
+    for other in ("poll-interval 50", "watchdog-action forward")
+]
 OTHERS = [
     ("dell_sonic", OWN_ARS, "load_balancing", {"load_balancing": "ecmp"}),
     (
         "dell_sonic",
-        "buffer profile OWN ingress_lossless_pool 0 static-threshold 5\ninterface Eth1/2\n buffer priority-group 3 OWN\n"
+        "buffer profile OWN ingress_lossless_pool 0 static-threshold 5\n"
+        "interface Eth1/2\n buffer priority-group 3 OWN\n"
         "interface Eth1/1\n priority-flow-control priority 3\ninterface Eth1/2\n priority-flow-control priority 3\n"
         "buffer profile ROCE ingress_lossless_pool 0 static-threshold 100000\n",
         "pfc",
