@@ -14,6 +14,7 @@ from typing import Any
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.switch import checkpoint, snapshot
+from aibench_lib.switch.broken import SessionBrokenError
 from aibench_lib.switch.record import change_name, record_of, unrestored
 from aibench_lib.switch.restoration import Restored, preview_restore, refuse_foreign_changes, restore
 from aibench_lib.switch.session import Switch, connect
@@ -156,6 +157,7 @@ def _program(
 ) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Make the change; return the values read back, and what the journal must know of its end."""
     target = setting.target
+    found = switch.comparable(switch.read_config())
     kept = _prepare(switch, target, journal, run_dir)
     name = change_name(run_dir, record_of(journal, target.host))
     seconds = (hold_seconds or DEAD_MAN_SECONDS) if switch.has_dead_man else None
@@ -181,7 +183,7 @@ def _program(
     if hold_seconds and switch.has_dead_man:
         return programmed, {"change": name}
     armed = switch.comparable(switch.read_config())
-    switch.confirm(name)
+    _confirm(switch, name, is_needed=armed != found)
     left = switch.comparable(switch.read_config())
     if left != armed:  # some switches take a confirmation that comes too late, and say nothing
         raise LabError(
@@ -190,6 +192,17 @@ def _program(
             "read it back, the switch has taken it back, else somebody changes it: look at its load and its log",
         )
     return programmed, {"change": name, **snapshot.keep_after(left, target.host, run_dir)}
+
+
+def _confirm(switch: Switch, change: str, *, is_needed: bool) -> None:
+    """Keep a change; of one that made no difference some switches have nothing to confirm, and say so."""
+    try:
+        switch.confirm(change)
+    except SessionBrokenError:
+        raise
+    except LabError:
+        if is_needed:
+            raise
 
 
 def _prepare(switch: Switch, target: Target, journal: Journal, run_dir: Path) -> str | None:

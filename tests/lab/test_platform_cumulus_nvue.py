@@ -174,3 +174,13 @@ def test_a_port_that_is_shut_has_no_neighbour(leaf):
 
 def _address(leaf, interface):
     return leaf.lab.switches["leaf1"].addresses()[interface]
+
+
+def test_what_the_switch_rounds_to_what_it_has_can_be_asked_again(leaf, tmp_path):
+    before, journal = leaf.config(), Journal(tmp_path / "journal.jsonl")
+    transaction.apply(leaf.target, "pfc_priority", {"pfc": "on"}, journal, tmp_path)
+    asked = {"watchdog": "on", "detection_ms": 200, "recovery_ms": 300}
+    first, second = (transaction.apply(leaf.target, "pfc_watchdog", asked, journal, tmp_path) for _ in range(2))
+    assert first.programmed == second.programmed == {**asked, "recovery_ms": 200}
+    transaction.restore(leaf.target, journal, tmp_path)
+    assert leaf.config() == before
