@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from aibench_lib.journal import Journal
 from aibench_lib.platforms import Choice, Feature, Platform, Range
 
 Draw = tuple[str, dict[str, Any]]
@@ -152,6 +153,14 @@ class Drawer:
             for number in prefixes
         ]
         return {"routes": routes}
+
+
+def lose_checkpoint(switch: Any, journal: Journal) -> None:
+    """Remove a run's checkpoint behind the wires, so that the text on our side alone is left."""
+    kept = [event["checkpoint"] for event in journal.events() if event["event"] == "checkpoint_saved"]
+    for holder in (getattr(switch, kind, {}) for kind in ("checkpoints", "files")):
+        for name in [name for name in holder if any(one in name for one in kept)]:
+            del holder[name]
 
 
 _VALUES: dict[str, Callable[[Drawer, Feature], dict[str, Any]]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from fault_lab import GOLDEN, PLATFORMS, PORTS, Cell, fault_lab
-from random_history import Draw, Drawer
+from random_history import Draw, Drawer, lose_checkpoint
 
 from aibench_lib.errors import LabError, NotAttainable
 from aibench_lib.platforms import load_platform
@@ -126,11 +126,7 @@ class History:
     def lose_checkpoint(self) -> None:
         """Remove our checkpoint behind the wires, so that the text alone is left."""
         self.told.append("the checkpoint is lost")
-        kept = [event["checkpoint"] for event in self.cell.journal.events() if event["event"] == "checkpoint_saved"]
-        for kind in ("checkpoints", "files"):
-            holder = getattr(self.cell.switch, kind, {})
-            for name in [name for name in holder if any(one in name for one in kept)]:
-                del holder[name]
+        lose_checkpoint(self.cell.switch, self.cell.journal)
 
 
 def _folder(path: Path) -> Path:
