@@ -147,14 +147,17 @@ def _restore(run_dir: Path, lab: Sequence[Target], agents: Sequence[Agent], voic
     storms = storm.standing(journal)
     outcomes.append(_why_not(storm.end, storms, {agent.host: agent for agent in agents}, journal))
     failed = [reason for reason in outcomes if reason is not None]
+    events = journal.events()
+    is_run = not events or bool(events[0].get("trials"))
     if not failed:
-        reason = _why_not(journal.append, "run_closed", status="interrupted")
+        reason = _why_not(journal.append, "run_closed", status="interrupted" if is_run else "faults_ended")
         failed = [reason] if reason else []
     names = ", ".join(target.host for target in targets) or "nothing, no switch was changed"
     ended = f", ended the PAUSE storm of {'; '.join(map(str, storms))}" if storms else ""
     what = f"NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml" if failed else f"restored {names}{ended}"
     if voice is not None:
-        os.write(voice, f"\naibench: run {run_dir.name} was stopped; {what}\n".encode())
+        end = f"run {run_dir.name} was stopped" if is_run else f"the playbook of the fault {run_dir.name} has ended"
+        os.write(voice, f"\naibench: {end}; {what}\n".encode())
 
 
 def _why_not(do: Callable[..., object], *arguments: object, **fields: object) -> str | None:

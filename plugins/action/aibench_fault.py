@@ -12,7 +12,7 @@ from aibench_lib.errors import AibenchError, SpecError
 from aibench_lib.files import make_private_directory
 from aibench_lib.journal import Journal
 from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY
-from aibench_lib.run import lock, storm
+from aibench_lib.run import guard, lock, storm
 from aibench_lib.run.lab import Lab, parse_lab, read_inventory
 from aibench_lib.run.parent import end_with_parent
 from aibench_lib.run.variables import plain
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
         )
         if self._task.check_mode:
             return _previewed(fault, place, starts=args["state"] == "started")
-        _open(run_dir, place.journal, lab)
+        watch = _open(run_dir, place.journal, lab)
         with _locked([port.node for port in fault.ports], lab, run_dir):
             do = fault_injection.start if args["state"] == "started" else fault_injection.stop
             outcome = do(fault, place)
@@ -83,6 +83,7 @@ class ActionModule(ActionBase):
             "ends": dict(outcome.ends),
             "unasked": list(outcome.unasked),
             "held": outcome.held,
+            "guard": watch,
             "seconds_down": list(outcome.seconds_down),
             "msg": _said(fault, outcome, args["state"]),
         }
@@ -105,7 +106,7 @@ class ActionModule(ActionBase):
         lab = _lab(args, variables)
         if check:
             return _storms_previewed(storms, lab, starts=starts)
-        _open(run_dir, journal, lab)
+        watch = _open(run_dir, journal, lab)
         with _locked(storm.neighbours(storms, lab.topology), lab, run_dir):
             if starts:
                 storm.start(own, lab.workers, journal)
@@ -113,7 +114,7 @@ class ActionModule(ActionBase):
         said = [f"pause_storm {args['state']}: {one}" for one in storms]
         if starts:
             said.append(f"its agent ends it by itself after {own.seconds} s of lab time")
-        return {"changed": changed, "held": starts, "msg": said}
+        return {"changed": changed, "held": starts, "guard": watch, "msg": said}
 
 
 def _lab(args: dict[str, Any], variables: dict[str, Any]) -> Lab:
@@ -146,19 +147,28 @@ def _storms_previewed(storms: Sequence[storm.Storm], lab: Lab, *, starts: bool) 
     }
 
 
-def _open(run_dir: Path, journal: Journal, lab: Lab) -> None:
-    """Begin the journal of a fault outside of a run, so that ``playbooks/restore.yml`` finds it."""
+def _open(run_dir: Path, journal: Journal, lab: Lab) -> int:
+    """Begin the journal of a fault outside of a run, with a guard that ends it when its playbook is gone.
+
+    Returns:
+        The guard's process id, 0 within a run, which has one.
+    """
     make_private_directory(run_dir)
-    if not journal.events():
+    events = journal.events()
+    if not events:
+        owner = os.getppid()
+        watch = guard.start(owner, run_dir, tuple(lab.switches.values()), tuple(lab.workers.values()))
         journal.append(
             "run_opened",
             run=run_dir.resolve().name,
             lab=str(lab.kind),
             lab_instance=lab.instance,
-            owner=os.getppid(),
-            guard=None,
+            owner=owner,
+            guard=watch,
             trials=0,
         )
+        return watch
+    return 0 if events[0].get("trials") else int(events[0].get("guard") or 0)
 
 
 def _previewed(fault: Fault, place: Place, *, starts: bool) -> dict[str, Any]:

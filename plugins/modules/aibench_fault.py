@@ -77,7 +77,8 @@ options:
   run_dir:
     description:
       - The run's folder, with its journal. Required unless in check mode. Outside of a run give a new folder in the
-        results folder; C(playbooks/restore.yml) then ends what this module leaves, and removes its checkpoints.
+        results folder: it gets a journal, and a guard process that ends the fault and removes the checkpoints when the
+        playbook is over, however that happens. If the guard is killed, too, C(playbooks/restore.yml) does.
     type: path
   lab_state:
     description: State folder of the virtual lab; left out for a lab that is always there.
@@ -158,6 +159,10 @@ held:
   description: Whether every switch, or the host's agent, ends the fault by itself.
   returned: success, not in check mode
   type: bool
+guard:
+  description: Process id of the guard of a fault outside of a run, 0 within one.
+  returned: success, not in check mode
+  type: int
 seconds_down:
   description: How long the ports were seen down in each flap, on the controller's clock.
   returned: success, not in check mode

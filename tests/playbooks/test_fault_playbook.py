@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 from playbook_lab import INVENTORY, ROOT, Lab
@@ -124,12 +125,41 @@ def hang(lab):
         process.communicate()
 
 
-def test_a_fault_whose_playbook_is_killed_is_taken_back_by_the_restore_playbook(lab, hang):
+def killed(hanging, said: str) -> None:
+    """Kill a playbook, as ``kill -9`` does, once it has said something."""
+    for line in hanging.stdout:
+        if said in line:
+            break
+    os.killpg(hanging.pid, signal.SIGKILL)
+    hanging.wait(10)
+
+
+def eventually(is_so) -> bool:
+    end = time.monotonic() + 30
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.1)
+    return is_so()
+
+
+def guard(lab: Lab) -> int:
+    return int(lab.events("run_opened")[0]["guard"])
+
+
+def test_a_fault_whose_playbook_is_killed_is_ended_by_its_guard(lab, hang):
+    before, hanging = lab.running(), hang(DOWN)
+    killed(hanging, "link_down started")
+    assert eventually(lambda: bool(lab.events("run_closed")))
+    assert not shut(lab)
+    assert lab.running() == before
+    assert lab.events("run_closed")[0]["status"] == "faults_ended"
+
+
+def test_a_fault_whose_guard_is_killed_as_well_is_taken_back_by_the_restore_playbook(lab, hang):
     before, hanging = lab.running(), hang(DOWN)
     for line in hanging.stdout:
         if "link_down started" in line:
             break
-    assert shut(lab)
+    os.kill(guard(lab), signal.SIGKILL)
     os.killpg(hanging.pid, signal.SIGKILL)
     hanging.wait(10)
     assert shut(lab)
@@ -169,11 +199,19 @@ def test_a_pause_storm_needs_a_host_and_an_end(lab):
     assert "Traceback" not in output
 
 
-def test_a_pause_storm_whose_playbook_is_killed_is_ended_by_the_restore_playbook(lab, hang):
+def test_a_pause_storm_whose_playbook_is_killed_is_ended_by_its_guard(lab, hang):
+    killed(hang(STORM), "pause_storm started")
+    assert eventually(lambda: bool(lab.events("run_closed")))
+    assert not storms(lab)
+    assert [event["changed"] for event in lab.events("storm_stopped")] == [True]
+
+
+def test_a_pause_storm_whose_guard_is_killed_as_well_is_ended_by_the_restore_playbook(lab, hang):
     hanging = hang(STORM)
     for line in hanging.stdout:
         if "pause_storm started" in line:
             break
+    os.kill(guard(lab), signal.SIGKILL)
     os.killpg(hanging.pid, signal.SIGKILL)
     hanging.wait(10)
     assert storms(lab)
