@@ -105,6 +105,7 @@ KILLED = """
 import os, pickle, signal, sys
 from aibench_lib.switch.fault_injection import active
 fault, place = pickle.loads(bytes.fromhex(sys.argv[1]))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
 with active(fault, place):
     print("down", flush=True)
     signal.pause()

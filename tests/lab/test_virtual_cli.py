@@ -37,11 +37,11 @@ def running(session):
 
 
 def test_the_driver_connects_to_an_unprivileged_prompt_and_enables(lab):
-    with lab.cli("leaf2") as session:
-        assert session.find_prompt() == "leaf2>"
+    with lab.cli("leaf1") as session:
+        assert session.find_prompt() == "leaf1>"
         assert "privileged mode required" in session.send_command("show running-config")
         session.enable()
-        assert session.find_prompt() == "leaf2#"
+        assert session.find_prompt() == "leaf1#"
 
 
 def test_a_wrong_password_is_refused(lab):

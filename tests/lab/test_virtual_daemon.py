@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -68,7 +69,7 @@ def test_a_lab_comes_up_once_and_goes_down(state):
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert {stat.S_IMODE((state / name).stat().st_mode) for name in SECRETS} == {0o600}
     addresses = listening(first.pid)
-    assert len(addresses) == 2 + 5 + 73
+    assert len(addresses) == 5 + 5 + 73
     loopback = re.compile(r"(0{16}FFFF0000)?[0-9A-F]{4}697F:[0-9A-F]{4}")  # 127.105, in the order of the machine
     assert all(map(loopback.fullmatch, addresses))
     daemon.down(state)
@@ -105,6 +106,10 @@ def test_an_inventory_with_a_misspelt_key_is_refused(state, tmp_path):
     variables.mkdir(parents=True)
     (variables / "topology.yml").write_text((INVENTORY / "group_vars/all/topology.yml").read_text())
     (variables / "simulation.yml").write_text("simulation: {propagation: 1}\n")
+    for name in ("hosts.yml", "group_vars/arista_eos.yml", "group_vars/sonic.yml"):
+        shutil.copy(INVENTORY / name, tmp_path / name)
+    for name in ("cumulus_nvue", "nokia_srlinux"):
+        shutil.copy(INVENTORY / f"group_vars/{name}.yml", tmp_path / "group_vars")
     with pytest.raises(LabError, match=r"simulation\.propagation: unknown key; did you mean 'propagation_ns'"):
         daemon.up(tmp_path, state, "127.105", None, quiet)
 

@@ -52,7 +52,7 @@ def test_a_misspelt_variable_of_the_inventory(lab):
 
 
 def test_a_misspelt_key_of_a_switch(lab):
-    inventory = edited_inventory(lab, "group_vars/eos.yml", "qos_profile:", "qos_profil:")
+    inventory = edited_inventory(lab, "group_vars/arista_eos.yml", "qos_profile:", "qos_profil:")
     refused(lab, lab.play(inventory=inventory), "switch.qos_profil: unknown key; did you mean 'qos_profile'")
 
 
@@ -75,7 +75,7 @@ def test_a_wrong_password(lab):
 
 
 def test_an_unreachable_switch(lab):
-    inventory = edited_inventory(lab, "group_vars/eos.yml", "ansible_port: 2222", "ansible_port: 2223")
+    inventory = edited_inventory(lab, "group_vars/arista_eos.yml", "ansible_port: 2222", "ansible_port: 2223")
     played = lab.play(inventory=inventory)
     assert played.rc != 0
     assert any("leaf1" in line and "2223" in line for line in played.failures), played.output
@@ -98,7 +98,7 @@ def test_a_dead_database_is_an_anomaly_of_a_run_that_is_complete(lab):
 
 
 def test_a_device_that_refuses_a_command(lab):
-    inventory = edited_inventory(lab, "group_vars/eos.yml", "qos_profile: ROCE", "qos_profile: RO CE")
+    inventory = edited_inventory(lab, "group_vars/arista_eos.yml", "qos_profile: ROCE", "qos_profile: RO CE")
     before = lab.running()
     played = lab.play(inventory=inventory)
     assert played.rc != 0
