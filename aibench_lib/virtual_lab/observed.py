@@ -50,6 +50,24 @@ class Container:
     """How the switch says down and up."""
 
 
+OPENCONFIG_INTERFACE = (
+    Container(
+        Subject.INTERFACE,
+        "/interfaces/interface[name={interface}]/state/counters",
+        {
+            "in-octets": "rx_bytes",
+            "out-octets": "tx_bytes",
+            "in-pkts": "rx_packets",
+            "out-pkts": "tx_packets",
+            "in-discards": "zero",
+            "out-discards": "dropped_packets",
+        },
+    ),
+    Container(Subject.OPERATION, "/interfaces/interface[name={interface}]/state", {"oper-status": "up"}),
+)
+"""What every switch shows of its interfaces that speaks OpenConfig."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One list entry of a container, with the leaves that somebody asked for."""

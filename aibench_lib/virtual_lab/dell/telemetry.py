@@ -3,7 +3,7 @@
 A queue's name is that of its port and its number.
 """
 
-from aibench_lib.virtual_lab.observed import Container, Subject
+from aibench_lib.virtual_lab.observed import OPENCONFIG_INTERFACE, Container, Subject
 
 GNMI_PORT = 8080
 MODELS = ("openconfig-interfaces", "openconfig-qos", "openconfig-qos-ext")
@@ -33,17 +33,5 @@ CONTAINERS = (
         f"{_PORT}/pfc/pfc-queue/pfc-queue[queue={{priority}}]/statistics",
         {"storm-detected": "watchdog_trips"},
     ),
-    Container(
-        Subject.INTERFACE,
-        "/interfaces/interface[name={interface}]/state/counters",
-        {
-            "in-octets": "rx_bytes",
-            "out-octets": "tx_bytes",
-            "in-pkts": "rx_packets",
-            "out-pkts": "tx_packets",
-            "in-discards": "zero",
-            "out-discards": "dropped_packets",
-        },
-    ),
-    Container(Subject.OPERATION, "/interfaces/interface[name={interface}]/state", {"oper-status": "up"}),
+    *OPENCONFIG_INTERFACE,
 )

@@ -3,7 +3,7 @@
 EOS deviates the OpenConfig leaves avg-queue-len, max-queue-len and ecn-marked-octets as not supported: they are absent.
 """
 
-from aibench_lib.virtual_lab.observed import Container, Subject
+from aibench_lib.virtual_lab.observed import OPENCONFIG_INTERFACE, Container, Subject
 
 _PFC = "/interfaces/interface[name={interface}]/ethernet/pfc"
 
@@ -40,17 +40,5 @@ CONTAINERS = (
         {"type": "type", "interface-id": "interface", "traffic-class": "priority", "queue-length": "depth_bytes"},
         narrow=True,
     ),
-    Container(
-        Subject.INTERFACE,
-        "/interfaces/interface[name={interface}]/state/counters",
-        {
-            "in-octets": "rx_bytes",
-            "out-octets": "tx_bytes",
-            "in-pkts": "rx_packets",
-            "out-pkts": "tx_packets",
-            "in-discards": "zero",
-            "out-discards": "dropped_packets",
-        },
-    ),
-    Container(Subject.OPERATION, "/interfaces/interface[name={interface}]/state", {"oper-status": "up"}),
+    *OPENCONFIG_INTERFACE,
 )

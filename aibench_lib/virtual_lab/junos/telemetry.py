@@ -3,7 +3,7 @@
 There is no time of pause, and no depth of a queue but its peak.
 """
 
-from aibench_lib.virtual_lab.observed import Container, Subject
+from aibench_lib.virtual_lab.observed import OPENCONFIG_INTERFACE, Container, Subject
 
 GNMI_PORT = 50051
 MODELS = ("openconfig-interfaces", "junos-state-interfaces", "junos-qmon")
@@ -26,17 +26,5 @@ CONTAINERS = (
         "/state/interfaces/interface[name={interface}]/counters/pfc[priority={priority}]",
         {"in-pkts": "pause_rx_frames", "out-pkts": "pause_tx_frames"},
     ),
-    Container(
-        Subject.INTERFACE,
-        "/interfaces/interface[name={interface}]/state/counters",
-        {
-            "in-octets": "rx_bytes",
-            "out-octets": "tx_bytes",
-            "in-pkts": "rx_packets",
-            "out-pkts": "tx_packets",
-            "in-discards": "zero",
-            "out-discards": "dropped_packets",
-        },
-    ),
-    Container(Subject.OPERATION, "/interfaces/interface[name={interface}]/state", {"oper-status": "up"}),
+    *OPENCONFIG_INTERFACE,
 )

@@ -4,7 +4,7 @@ A pause's duration is in microseconds.  The watchdog has no path.
 """
 
 from aibench_lib.units import NS_PER_US
-from aibench_lib.virtual_lab.observed import Container, Subject
+from aibench_lib.virtual_lab.observed import OPENCONFIG_INTERFACE, Container, Subject
 
 GNMI_PORT = 9339
 MODELS = ("openconfig-interfaces", "openconfig-if-ethernet", "openconfig-qos")
@@ -31,17 +31,5 @@ CONTAINERS = (
         {"in-pause-pkts": "pause_rx_frames", "out-pause-pkts": "pause_tx_frames"},
     ),
     Container(Subject.PFC, _PRIORITY, {"in-pause-duration": "paused_ns"}, divisors={"in-pause-duration": NS_PER_US}),
-    Container(
-        Subject.INTERFACE,
-        "/interfaces/interface[name={interface}]/state/counters",
-        {
-            "in-octets": "rx_bytes",
-            "out-octets": "tx_bytes",
-            "in-pkts": "rx_packets",
-            "out-pkts": "tx_packets",
-            "in-discards": "zero",
-            "out-discards": "dropped_packets",
-        },
-    ),
-    Container(Subject.OPERATION, "/interfaces/interface[name={interface}]/state", {"oper-status": "up"}),
+    *OPENCONFIG_INTERFACE,
 )
