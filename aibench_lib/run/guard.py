@@ -148,7 +148,7 @@ def _restore(run_dir: Path, lab: Sequence[Target], agents: Sequence[Agent], voic
     outcomes.append(_why_not(storm.end, storms, {agent.host: agent for agent in agents}, journal))
     failed = [reason for reason in outcomes if reason is not None]
     events = journal.events()
-    is_run = not events or bool(events[0].get("trials"))
+    is_run = not events or events[0].get("trials") != 0  # a fault outside of a run has none
     if not failed:
         reason = _why_not(journal.append, "run_closed", status="interrupted" if is_run else "faults_ended")
         failed = [reason] if reason else []

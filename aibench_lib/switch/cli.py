@@ -218,8 +218,14 @@ class CliSwitch:
 
     def roll_back(self, name: str) -> None:
         """Make a saved configuration the running one."""
-        if self._cli.checkpoint:
-            self._do(self._cli.checkpoint.restore, {"checkpoint": name}, "the text of the snapshot is tried next")
+        if self._cli.checkpoint is None:
+            return
+        names = {"checkpoint": name}
+        try:
+            self._do(self._cli.checkpoint.restore, names, "the text of the snapshot is tried next")
+        except LabError:
+            self._try([*self._cli.edit.abort, *self._cli.edit.end], names)  # a candidate may hold a lock
+            raise
 
     def remove_checkpoint(self, name: str) -> None:
         """Make the switch forget a saved configuration."""

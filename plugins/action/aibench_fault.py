@@ -168,7 +168,7 @@ def _open(run_dir: Path, journal: Journal, lab: Lab) -> int:
             trials=0,
         )
         return watch
-    return 0 if events[0].get("trials") else int(events[0].get("guard") or 0)
+    return 0 if events[0].get("trials") != 0 else int(events[0].get("guard") or 0)
 
 
 def _previewed(fault: Fault, place: Place, *, starts: bool) -> dict[str, Any]:

@@ -77,7 +77,7 @@ options:
   run_dir:
     description:
       - The run's folder, with its journal. Required unless in check mode. Outside of a run give a new folder in the
-        results folder: it gets a journal, and a guard process that ends the fault and removes the checkpoints when the
+        results folder. It gets a journal, and a guard process that ends the fault and removes the checkpoints when the
         playbook is over, however that happens. If the guard is killed, too, C(playbooks/restore.yml) does.
     type: path
   lab_state:

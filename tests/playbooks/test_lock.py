@@ -22,6 +22,7 @@ def in_the_middle(lab):
 
 def test_another_results_folder_is_no_way_around_the_lock(in_the_middle):
     lab = in_the_middle.lab
+    os.killpg(in_the_middle.process.pid, signal.SIGSTOP)  # so that only others could change anything
     changed = lab.running()
     for playbook in ("congestion.yml", "restore.yml"):
         played = lab.play(playbook, results_dir=str(lab.folder / "others"))
@@ -34,6 +35,7 @@ def test_another_results_folder_is_no_way_around_the_lock(in_the_middle):
     assert played.rc != 0
     assert "is using this lab for" in played.failures[0]
     assert lab.running() == changed
+    os.killpg(in_the_middle.process.pid, signal.SIGCONT)
 
 
 def test_a_lock_that_is_broken_ends_the_run_whose_guard_restores(in_the_middle):
