@@ -6,7 +6,6 @@ import pytest
 from eos_pair import EosPair, eos_pair
 from switch_lab import SwitchLab, switch_lab
 
-from aibench_lib.platforms import load_platform
 from aibench_lib.switch.facts import InterfaceFacts, read_facts
 from aibench_lib.switch.target import parse_target
 
@@ -41,8 +40,6 @@ def test_eos_says_what_it_is_in_one_session(pair):
 
 
 def test_both_ends_of_a_link_between_two_kinds_of_switches_agree(lab):
-    if load_platform("nokia_srlinux").facts is None:
-        pytest.skip("the platform file has no facts")
     leaf, spine = (read_facts(parse_target(host, lab.variables(host))) for host in ("leaf1", "spine1"))
     one, other = leaf.interfaces["Ethernet49"], spine.interfaces["ethernet-1/1"]
     assert (one.oper, one.speed_bps, one.mtu) == (other.oper, other.speed_bps, other.mtu)
