@@ -100,6 +100,36 @@ class Transfer:
     """Intended post time after T0 [ns]."""
     priority: int = 3
     """Traffic class of the data packets, 0 to 7."""
+    operation: str = "write_with_imm"
+    """The RDMA operation: ``write_with_imm`` (the draft's PUT-with-signal), ``write``, ``read`` (the sending host pulls
+    from its peer) or ``send``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A closed loop: a host sends message after message for a time."""
+
+    peer: str
+    """The receiving host's inventory name."""
+    qp: int
+    """Queue pair number within the trial, unique per sending host; transfers have other numbers."""
+    size_bytes: int
+    """Of each message."""
+    duration_ns: int
+    """No message is posted later than this after ``offset_ns`` [ns]."""
+    depth: int = 1
+    """Messages outstanding at most."""
+    batch: int = 1
+    """Messages that one completion, and so one sample, stands for; at most ``depth``."""
+    offset_ns: int = 0
+    """When the loop begins, after T0 [ns]."""
+    rate_bps: int = 0
+    """Payload at most [bit/s]; 0: as fast as it goes."""
+    priority: int = 3
+    operation: str = "write_with_imm"
+    """As in :class:`Transfer`."""
+    echo: bool = False
+    """Whether the receiving software answers, which gives a round trip on the sender's clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +137,14 @@ class TrialLoad:
     """What every host must send in one trial."""
 
     transfers: Mapping[str, tuple[Transfer, ...]]
-    """Sending host -> its transfers; a receiving host that sends nothing maps to ``()``."""
+    """Sending host -> its transfers; a host that only receives, or has only streams, maps to ``()``.  Every participant
+    is a key."""
     seed: int
+    streams: Mapping[str, tuple[Stream, ...]] = field(default_factory=dict)
+    """Sending host -> its streams."""
+    start_window_ns: int | None = None
+    """Within which all hosts must begin, where the test names such a window: a trial whose start cannot be that exact
+    is refused [ns]."""
     duration_ns: int | None = None
     """The trial ends so long after T0 at the latest; None: with its last transfer [ns, lab clock]."""
     unfinished_ok: bool = False

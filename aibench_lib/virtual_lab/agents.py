@@ -31,6 +31,7 @@ Context: TypeAlias = grpc.aio.ServicerContext
 
 _CLOCK = "lab"
 _TRANSPORT = "simulated"
+_OPERATION = "write_with_imm"
 _ROWS_A_MESSAGE = 10_000
 """Well below the 4 MiB that a gRPC client receives by default."""
 _LARGEST_REQUEST_BYTES = 1 << 26
@@ -209,6 +210,9 @@ def _samples(host: str, share: Share, t0_ns: int) -> pa.Table:
         "clock": pa.repeat(_CLOCK, count),
         "transport": pa.repeat(_TRANSPORT, count),
         "observation_point": pa.repeat(str(ObservationPoint.ENDPOINT), count),
+        "operations": pa.repeat(pa.scalar(1, pa.uint32()), count),
+        "operation": pa.repeat(_OPERATION, count),
+        "echoed_ns": pa.nulls(count, pa.int64()),
     }
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 

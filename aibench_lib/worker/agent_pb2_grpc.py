@@ -49,6 +49,11 @@ class AgentStub:
                 request_serializer=aibench__lib_dot_worker_dot_agent__pb2.ConnectRequest.SerializeToString,
                 response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.Connected.FromString,
                 _registered_method=True)
+        self.Join = channel.unary_unary(
+                '/aibench.worker.v1.Agent/Join',
+                request_serializer=aibench__lib_dot_worker_dot_agent__pb2.JoinRequest.SerializeToString,
+                response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.Joined.FromString,
+                _registered_method=True)
         self.Run = channel.unary_stream(
                 '/aibench.worker.v1.Agent/Run',
                 request_serializer=aibench__lib_dot_worker_dot_agent__pb2.RunRequest.SerializeToString,
@@ -68,6 +73,16 @@ class AgentStub:
                 '/aibench.worker.v1.Agent/Storm',
                 request_serializer=aibench__lib_dot_worker_dot_agent__pb2.StormRequest.SerializeToString,
                 response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.StormState.FromString,
+                _registered_method=True)
+        self.Inspect = channel.unary_unary(
+                '/aibench.worker.v1.Agent/Inspect',
+                request_serializer=aibench__lib_dot_worker_dot_agent__pb2.InspectRequest.SerializeToString,
+                response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.Inspection.FromString,
+                _registered_method=True)
+        self.Hold = channel.unary_stream(
+                '/aibench.worker.v1.Agent/Hold',
+                request_serializer=aibench__lib_dot_worker_dot_agent__pb2.HoldRequest.SerializeToString,
+                response_deserializer=aibench__lib_dot_worker_dot_agent__pb2.Held.FromString,
                 _registered_method=True)
 
 
@@ -89,7 +104,14 @@ class AgentServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Connect(self, request, context):
-        """Exchange queue pair data with the peers of a trial.
+        """Give a receiving host the sending ends of its queue pairs; it answers with its own ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Join(self, request, context):
+        """Give a sending host the receiving ends: then every queue pair is ready.  Not called where Connect answered none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,6 +146,20 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Inspect(self, request, context):
+        """What the host is and how it is set: NIC, firmware, driver, MTU, limits, clock.  Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Hold(self, request, context):
+        """Hold the agent: as long as this call is open the agent's lease does not run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -141,6 +177,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Connect,
                     request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.ConnectRequest.FromString,
                     response_serializer=aibench__lib_dot_worker_dot_agent__pb2.Connected.SerializeToString,
+            ),
+            'Join': grpc.unary_unary_rpc_method_handler(
+                    servicer.Join,
+                    request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.JoinRequest.FromString,
+                    response_serializer=aibench__lib_dot_worker_dot_agent__pb2.Joined.SerializeToString,
             ),
             'Run': grpc.unary_stream_rpc_method_handler(
                     servicer.Run,
@@ -161,6 +202,16 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Storm,
                     request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.StormRequest.FromString,
                     response_serializer=aibench__lib_dot_worker_dot_agent__pb2.StormState.SerializeToString,
+            ),
+            'Inspect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Inspect,
+                    request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.InspectRequest.FromString,
+                    response_serializer=aibench__lib_dot_worker_dot_agent__pb2.Inspection.SerializeToString,
+            ),
+            'Hold': grpc.unary_stream_rpc_method_handler(
+                    servicer.Hold,
+                    request_deserializer=aibench__lib_dot_worker_dot_agent__pb2.HoldRequest.FromString,
+                    response_serializer=aibench__lib_dot_worker_dot_agent__pb2.Held.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -244,6 +295,33 @@ class Agent:
             '/aibench.worker.v1.Agent/Connect',
             aibench__lib_dot_worker_dot_agent__pb2.ConnectRequest.SerializeToString,
             aibench__lib_dot_worker_dot_agent__pb2.Connected.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Join(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aibench.worker.v1.Agent/Join',
+            aibench__lib_dot_worker_dot_agent__pb2.JoinRequest.SerializeToString,
+            aibench__lib_dot_worker_dot_agent__pb2.Joined.FromString,
             options,
             channel_credentials,
             insecure,
@@ -352,6 +430,60 @@ class Agent:
             '/aibench.worker.v1.Agent/Storm',
             aibench__lib_dot_worker_dot_agent__pb2.StormRequest.SerializeToString,
             aibench__lib_dot_worker_dot_agent__pb2.StormState.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aibench.worker.v1.Agent/Inspect',
+            aibench__lib_dot_worker_dot_agent__pb2.InspectRequest.SerializeToString,
+            aibench__lib_dot_worker_dot_agent__pb2.Inspection.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Hold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aibench.worker.v1.Agent/Hold',
+            aibench__lib_dot_worker_dot_agent__pb2.HoldRequest.SerializeToString,
+            aibench__lib_dot_worker_dot_agent__pb2.Held.FromString,
             options,
             channel_credentials,
             insecure,

@@ -148,6 +148,8 @@ class TestingAgent(AgentServicer):
             "clock": "lab",
             "transport": "simulated",
             "observation_point": "endpoint",
+            "operations": 1,
+            "operation": "write_with_imm",
         }
 
     def Stop(self, request, context):  # noqa: N802 - gRPC's name

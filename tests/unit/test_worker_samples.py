@@ -19,6 +19,9 @@ ROW = {
     "clock": "lab",
     "transport": "simulated",
     "observation_point": "endpoint",
+    "operations": 1,
+    "operation": "write_with_imm",
+    "echoed_ns": None,
 }
 
 

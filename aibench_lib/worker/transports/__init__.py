@@ -1,0 +1,1 @@
+"""How a host sends: one module a transport, all with the same face and the same samples."""
