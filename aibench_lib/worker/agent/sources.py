@@ -1,0 +1,92 @@
+"""Where the facts of a host are read: files of the kernel, its network sockets, and what tools print.
+
+Everything here is tolerant: a file, a tool or an answer that is not there is an empty one.  Nothing needs rights.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aibench_lib.worker.agent import addresses, ethtool
+
+_TOOL_SECONDS = 3.0
+_TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/opt/mellanox/ethtool/sbin"
+"""An unprivileged user's own path often leaves ``sbin`` out."""
+
+
+class Sources:
+    """The machine that this process runs on.
+
+    Args:
+        root: Where ``/sys`` and ``/proc`` are found.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+
+    def text(self, path: str) -> str:
+        """Return a file's text without the white space around it; empty if it cannot be read."""
+        try:
+            return (self._root / path).read_text(encoding="utf-8", errors="replace").strip("\0 \t\r\n")
+        except OSError:  # sysfs answers EINVAL, EOPNOTSUPP and others where a driver has nothing to say
+            return ""
+
+    def number(self, path: str) -> int | None:
+        """Return the whole number a file holds, None if it holds none."""
+        try:
+            return int(self.text(path), 0)
+        except ValueError:
+            return None
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a folder, in order; none if there is no such folder."""
+        try:
+            return sorted(entry.name for entry in (self._root / path).iterdir())
+        except OSError:
+            return []
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder."""
+        return (self._root / path).exists()
+
+    def link(self, path: str) -> str:
+        """Return the last part of what a symbolic link points to; empty if it is none."""
+        try:
+            return (self._root / path).readlink().name
+        except OSError:
+            return ""
+
+    def addresses(self) -> list[tuple[str, str]]:
+        """Return (interface, IP address) of every address of this host."""
+        return addresses.of_host()
+
+    def driver(self, interface: str) -> Mapping[str, str]:
+        """Return ``driver``, ``firmware`` and ``bus`` as the interface's driver says them."""
+        return ethtool.driver(interface)
+
+    def statistics(self, interface: str) -> Mapping[str, int]:
+        """Return the driver's own counters, those that ``ethtool -S`` shows."""
+        return ethtool.statistics(interface)
+
+    def features(self, interface: str) -> Mapping[str, bool]:
+        """Return the offloads that the driver can do -> whether they are on, those that ``ethtool -k`` shows."""
+        return ethtool.features(interface)
+
+    def output(self, command: Sequence[str]) -> str:
+        """Return what a tool prints; empty if it is not there, fails, or takes longer than 3 s."""
+        tool = shutil.which(command[0], path=_TOOL_PATH)
+        if tool is None:
+            return ""
+        try:
+            done = subprocess.run(
+                [tool, *command[1:]],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_TOOL_SECONDS,
+                check=True,
+                env={"LC_ALL": "C", "PATH": _TOOL_PATH},
+            )
+        except (OSError, subprocess.SubprocessError):  # what a tool cannot say is not known
+            return ""
+        return done.stdout.decode(errors="replace")
