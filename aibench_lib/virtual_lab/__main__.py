@@ -11,8 +11,8 @@ import uuid
 from pathlib import Path
 
 from aibench_lib.errors import AibenchError
-from aibench_lib.virtual_lab.holders import HolderWatch, clear_holders
-from aibench_lib.virtual_lab.state import State, StateDirectory
+from aibench_lib.lab_process.holders import HolderWatch, clear_holders
+from aibench_lib.lab_process.state import State, StateDirectory
 
 
 class Reporter:

@@ -12,6 +12,7 @@ import asyncssh
 import grpc
 
 from aibench_lib.errors import LabError
+from aibench_lib.lab_process.state import StateDirectory
 from aibench_lib.simulator import warm_up
 from aibench_lib.units import GBPS, NS_PER_SECOND
 from aibench_lib.virtual_lab import agents
@@ -25,7 +26,6 @@ from aibench_lib.virtual_lab.inventory import LabSpec, addresses
 from aibench_lib.virtual_lab.nos import PLATFORMS, SimulatedSwitch, make_switches
 from aibench_lib.virtual_lab.physical import wire
 from aibench_lib.virtual_lab.rendezvous import Rendezvous
-from aibench_lib.virtual_lab.state import StateDirectory
 from aibench_lib.virtual_lab.trial import Outcome, Trial
 from aibench_lib.virtual_lab.world import World
 from aibench_lib.virtual_lab.writes import Writes

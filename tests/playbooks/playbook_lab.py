@@ -14,9 +14,9 @@ from typing import Any
 import ansible_runner
 
 from aibench_lib.journal import Journal
+from aibench_lib.lab_process.state import State, StateDirectory
 from aibench_lib.virtual_lab.inventory import load_lab
 from aibench_lib.virtual_lab.lab import VirtualLab
-from aibench_lib.virtual_lab.state import State, StateDirectory
 
 ROOT = Path(__file__).parents[2]
 INVENTORY = ROOT / "inventory" / "simulated"

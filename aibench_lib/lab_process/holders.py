@@ -1,11 +1,11 @@
-"""The processes a virtual lab lives for: it goes down when the last of them is gone."""
+"""The processes a lab lives for: it goes down when the last of them is gone."""
 
 import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from aibench_lib.virtual_lab.state import StateDirectory
+from aibench_lib.lab_process.state import StateDirectory
 
 _HOLDERS = "holders"
 

@@ -12,21 +12,21 @@ from aibench_lib.errors import LabError
 from aibench_lib.spec import build
 
 _STATE = "state.json"
-_SECRETS = ("ca.pem", "client.pem", "client.key", "password", "known_hosts")
+_SECRETS = ("ca.pem", "client.pem", "client.key", "password", "known_hosts", "key")
 _LOCK = "lock"
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A virtual lab that is up."""
+    """A lab that is up."""
 
     pid: int
     lab_instance: str
     """UUID of this start, in hexadecimal digits."""
     network: str
-    """First two octets of the loopback network that the nodes' addresses are taken from."""
+    """First two octets of the network that the nodes' addresses are taken from."""
     started_ns: int
-    """The wall clock at the start, at whose last whole second lab time began [ns since the epoch]."""
+    """The wall clock at the start; virtual time began at its last whole second [ns since the epoch]."""
 
 
 class StateDirectory:
@@ -79,14 +79,14 @@ class StateDirectory:
         """Take the lock that marks a running lab, for the rest of this process's life; return its descriptor.
 
         Raises:
-            LabError: Another virtual lab runs with this state directory.
+            LabError: Another lab runs with this state directory.
         """
         descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise LabError("virtual lab", f"another one runs with state directory {self.path}") from error
+            raise LabError("lab", f"another one runs with state directory {self.path}") from error
         return descriptor
 
     @contextlib.contextmanager
