@@ -18,7 +18,7 @@ State is rows of int64 in a few two-dimensional arrays, so that what one event t
 * ``senders``, ``rates``, ``receivers``   the state of a queue pair (QP), one row in each.
 * ``sent``       by QP and place in the window: when the packet was last sent, ``NONE`` once it is acknowledged.
 * ``arrived``    by QP and place in the window: whether the packet has come, where it may come out of order.
-* ``flows``      messages; those of one QP form a list in the order they were started.
+* ``flows``      messages; those of one QP form a list in the order they were started. A QP with a loop makes its own.
 
 Events, at most one pending per port and kind, per QP and kind, and per flow not yet started:
 
@@ -27,6 +27,7 @@ Events, at most one pending per port and kind, per QP and kind, and per flow not
 * ``TURN``       a QP may send: its pacing gap is over. A QP whose NIC queue is full is parked, without an event, and
   has its turn with the event that makes room.
 * ``START``      a flow is started.
+* ``POST``       the loop of a QP posts its next message; the next ``POST`` is planned when a message may follow.
 * ``TIMEOUT``    the retransmission timer of a QP, pushed on lazily as acknowledgements come.
 * ``PAUSE`` and ``RESUME``   an XOFF or XON frame takes effect at an egress queue; as many as are on their way.
 * ``EXPIRY``     a pause ends because no frame renewed it.
@@ -73,6 +74,7 @@ SAMPLE_EVERY = 10
 SAMPLES = 11
 UNTIL_IDLE = 12
 ADMITTED_QP = 13  # has its turn at once, without an event; NONE
+FLOWS = 14  # rows of flows in use
 CLOCK_COLUMNS = 16
 
 # settings
@@ -137,6 +139,7 @@ PAUSE = 5
 RESUME = 6
 EXPIRY = 7
 WATCHDOG = 8
+POST = 9
 
 # packets
 QP = 0
@@ -323,6 +326,12 @@ SACKED = 30  # packets beyond UNACKED_PSN that are acknowledged
 BASE_RTT = 31  # of the empty path
 CUT_ALLOWED = 32  # earliest time of the window's next cut
 PATIENCE = 33  # time without progress until the timeout
+LOOP_SIZE = 34  # of each message of its loop; 0 is none
+LOOP_END = 35  # no message is posted later
+LOOP_GAP = 36  # time from one message's turn to the next one's
+LOOP_NEXT = 37  # the turn of the next message: it is not posted earlier
+LOOP_LEFT = 38  # messages that may be posted before another one is complete
+LOOP_PENDING = 39  # POST is
 SENDER_COLUMNS = 40
 IDLE = 0  # states
 WAITING = 1
@@ -380,7 +389,8 @@ REACHED = 0
 NEEDS_PACKETS = 1
 NEEDS_SERIES = 2
 NEEDS_HEAP = 3
-MISFIT = 4  # an array is not as wide as it must be
+NEEDS_FLOWS = 4
+MISFIT = 5  # an array is not as wide as it must be
 
 PS_PER_SECOND_BITS = 8e12  # a byte at 1 bit/s takes this many ps
 
@@ -1322,6 +1332,35 @@ def _start(clock: Ints, settings: Ints, heap: Ints, senders: Ints, receivers: In
     _wake(clock, heap, senders, qp)
 
 
+@_entry
+def plan_post(clock: Ints, heap: Ints, senders: Ints, qp: int) -> None:
+    """Let the loop of a QP post its next message as soon as it may; nothing if it posts no more, or has planned it."""
+    at = max(clock[NOW], senders[qp, LOOP_NEXT])
+    if senders[qp, LOOP_LEFT] > 0 and not senders[qp, LOOP_PENDING] and at <= senders[qp, LOOP_END]:
+        senders[qp, LOOP_PENDING] = 1
+        clock[ACTIVE_FLOWS] += 1
+        push(heap, clock, at, POST, qp)
+
+
+@_helper
+def _post(clock: Ints, heap: Ints, senders: Ints, flows: Ints, qp: int) -> int:
+    """Make the next message of a loop, and plan the one after it; return it."""
+    flow: int = clock[FLOWS]
+    clock[FLOWS] += 1
+    for column in range(FLOW_COLUMNS):
+        flows[flow, column] = NONE
+    flows[flow, FLOW_QP] = qp
+    flows[flow, FLOW_SIZE] = senders[qp, LOOP_SIZE]
+    flows[flow, POSTED] = clock[NOW]
+    flows[flow, RETRANSMITTED] = 0
+    flows[flow, REORDERED] = 0
+    senders[qp, LOOP_PENDING] = 0
+    senders[qp, LOOP_LEFT] -= 1
+    senders[qp, LOOP_NEXT] += senders[qp, LOOP_GAP]
+    plan_post(clock, heap, senders, qp)
+    return flow
+
+
 @_helper
 def _repair(clock: Ints, settings: Ints, heap: Ints, senders: Ints, qp: int) -> None:
     """Send again what is lost: that alone, or all from the first of it on."""
@@ -1627,8 +1666,12 @@ def _receive_ack(
         while flow != NONE and flows[flow, LAST_PSN] < expected:
             flows[flow, COMPLETED] = now
             clock[ACTIVE_FLOWS] -= 1
+            if senders[qp, LOOP_SIZE]:
+                senders[qp, LOOP_LEFT] += 1
             flow = flows[flow, FLOW_NEXT]
         senders[qp, ACKED_FLOW] = flow
+        if senders[qp, LOOP_SIZE]:
+            plan_post(clock, heap, senders, qp)
         if expected > senders[qp, NEXT_PSN]:
             senders[qp, NEXT_PSN] = expected
             senders[qp, SEND_FLOW] = flow
@@ -1809,8 +1852,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
     One loop, longer than a function should be: the state's arrays stay in registers across its branches.
 
     Returns:
-        ``REACHED``; or ``NEEDS_PACKETS``, ``NEEDS_SERIES`` or ``NEEDS_HEAP`` where that array is full: make it larger
-        and call again.
+        ``REACHED``; or ``NEEDS_PACKETS``, ``NEEDS_SERIES``, ``NEEDS_HEAP`` or ``NEEDS_FLOWS`` where that array is full:
+        make it larger and call again.
     """
     # Once it is sure how wide the rows are, the compiler finds them without multiplying by their width.
     if ports.shape[1] != PORT_COLUMNS or queues.shape[1] != QUEUE_COLUMNS or nodes.shape[1] != NODE_COLUMNS:
@@ -1849,6 +1892,8 @@ def advance(  # noqa: C901 - one loop, see its docstring
             index = order & ((1 << INDEX_BITS) - 1)
             if kind == TURN and clock[FREE_PACKET] == NONE:
                 return NEEDS_PACKETS
+            if kind == POST and clock[FLOWS] == len(flows):
+                return NEEDS_FLOWS
             if clock[HEAP_SIZE] + margin > len(heap):
                 return NEEDS_HEAP
             clock[NOW] = due
@@ -1899,8 +1944,11 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 continue
             packet = _send(clock, settings, gains, heap, packets, ports, queues, senders, rates, flows, sent, index)
             port = senders[index, NIC]
-        elif kind == START:
-            qp = flows[index, FLOW_QP]
+        elif kind in (START, POST):
+            flow = index
+            if kind == POST:
+                flow = _post(clock, heap, senders, flows, index)
+            qp = flows[flow, FLOW_QP]
             if senders[qp, NIC] == NONE:
                 node = senders[qp, SOURCE] + settings[FIRST_HOST]
                 row = sets[node, destinations[senders[qp, PEER], GROUP]]
@@ -1908,7 +1956,7 @@ def advance(  # noqa: C901 - one loop, see its docstring
                 senders[qp, NIC] = port
                 rates[qp, LINE] = rates[qp, RATE] = rates[qp, TARGET] = ports[port, LINE_RATE]
                 rates[qp, WINDOW] = gains[FIRST_WINDOW] * rates[qp, LINE] * senders[qp, BASE_RTT] / PS_PER_SECOND_BITS
-            _start(clock, settings, heap, senders, receivers, flows, index)
+            _start(clock, settings, heap, senders, receivers, flows, flow)
             continue
         elif kind == TIMEOUT:
             _time_out(clock, settings, heap, senders, rates, index)

@@ -45,7 +45,6 @@ class Simulation(FaultyFabric):
         super().__init__(topology, parameters, seed)
         self._qps: dict[tuple[str, str, int], int] = {}
         self._qps_of: dict[str, int] = {}
-        self._flows = 0
         self._senders = np.zeros((0, kernel.SENDER_COLUMNS), np.int64)
         self._rates = np.zeros((0, kernel.RATE_COLUMNS), np.float64)
         self._receivers = np.zeros((0, kernel.RECEIVER_COLUMNS), np.int64)
@@ -112,7 +111,9 @@ class Simulation(FaultyFabric):
             raise SpecError(
                 f"queue pair {qp} {source} -> {destination}: its priority is not {priority}; use another one"
             )
-        flow = self._flows
+        elif self._senders[number, kernel.LOOP_SIZE]:
+            raise SpecError(f"queue pair {qp} {source} -> {destination}: it has a loop; use another one")
+        flow = int(self._clock[kernel.FLOWS])
         require_index("flows", flow + 1)
         self._flow_rows = with_room(self._flow_rows, flow + 1)
         self._flow_rows[flow] = kernel.NONE
@@ -121,11 +122,63 @@ class Simulation(FaultyFabric):
         row[kernel.FLOW_SIZE] = size_bytes
         row[kernel.POSTED] = start_ps
         row[[kernel.RETRANSMITTED, kernel.REORDERED]] = 0
-        self._flows = flow + 1
+        self._clock[kernel.FLOWS] = flow + 1
         self._clock[kernel.ACTIVE_FLOWS] += 1
         self._room_for_events(1)
         kernel.push(self._heap, self._clock, start_ps, kernel.START, flow)
         return flow
+
+    def start_loop(
+        self,
+        source: str,
+        destination: str,
+        size_bytes: int,
+        start_ps: int,
+        end_ps: int,
+        qp: int,
+        priority: int = 3,
+        *,
+        depth: int = 1,
+        gap_ps: int = 0,
+    ) -> int:
+        """Let a queue pair post message after message: each as soon as the one ``depth`` before it is complete.
+
+        Args:
+            source: The sending host.
+            destination: The receiving host.
+            size_bytes: Payload of each message, at least 1 [B].
+            start_ps: When the first is posted, not before now [ps].
+            end_ps: No message is posted later [ps].
+            qp: With source and destination, the queue pair; it has no other messages.
+            priority: Traffic class of its data.
+            depth: Messages that are outstanding at most.
+            gap_ps: Message i is not posted earlier than i times this after the first [ps].
+
+        Returns:
+            The loop's number, for :meth:`messages`.
+
+        Raises:
+            SpecError: As for :meth:`start_flow`; or the queue pair has messages already.
+        """
+        self._check_flow(source, destination, size_bytes, start_ps, priority)
+        where = f"loop {source} -> {destination}"
+        if end_ps < start_ps or depth < 1 or gap_ps < 0:
+            raise SpecError(f"{where}: end_ps is {end_ps}, depth {depth}, gap_ps {gap_ps}: they cannot be")
+        key = (source, destination, qp)
+        if key in self._qps:
+            raise SpecError(f"{where}: queue pair {qp} has messages already; use another one")
+        number = self._qps[key] = self._add_qp(source, destination, qp, priority)
+        row = self._senders[number]
+        row[kernel.LOOP_SIZE], row[kernel.LOOP_LEFT] = size_bytes, depth
+        row[kernel.LOOP_NEXT], row[kernel.LOOP_END], row[kernel.LOOP_GAP] = start_ps, end_ps, gap_ps
+        self._room_for_events(1)
+        kernel.plan_post(self._clock, self._heap, self._senders, number)
+        return number
+
+    def messages(self, loop: int) -> npt.NDArray[np.void]:
+        """Return what a loop has posted, a row of :data:`COMPLETION` each in the order of posting; -1: not yet."""
+        flows = self._flow_rows[: self._clock[kernel.FLOWS]]
+        return self._completions(np.flatnonzero(flows[:, kernel.FLOW_QP] == loop))
 
     def _check_flow(self, source: str, destination: str, size_bytes: int, start_ps: int, priority: int) -> None:
         for host in (source, destination):
@@ -238,6 +291,9 @@ class Simulation(FaultyFabric):
                 self._add_packets()
             elif reason == kernel.NEEDS_HEAP:
                 self._room_for_events(int(self._settings[kernel.HEAP_MARGIN]))
+            elif reason == kernel.NEEDS_FLOWS:
+                require_index("flows", len(self._flow_rows) + 1)
+                self._flow_rows = with_room(self._flow_rows, len(self._flow_rows) + 1)
             elif reason == kernel.NEEDS_SERIES:
                 self._series_rows = with_room(self._series_rows, len(self._series_rows) + len(self._series_queues))
             else:
@@ -279,12 +335,14 @@ class Simulation(FaultyFabric):
 
     def completions(self) -> npt.NDArray[np.void]:
         """Return the completed flows, a row of :data:`COMPLETION` each, in the order of their numbers."""
-        flows = self._flow_rows[: self._flows]
-        done = np.flatnonzero(flows[:, kernel.COMPLETED] != kernel.NONE)
-        rows = np.zeros(len(done), COMPLETION)
-        rows["flow"] = done
+        flows = self._flow_rows[: self._clock[kernel.FLOWS]]
+        return self._completions(np.flatnonzero(flows[:, kernel.COMPLETED] != kernel.NONE))
+
+    def _completions(self, flows: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+        rows = np.zeros(len(flows), COMPLETION)
+        rows["flow"] = flows
         for name, column in COMPLETION_COLUMNS.items():
-            rows[name] = flows[done, column]
+            rows[name] = self._flow_rows[flows, column]
         return rows
 
     def counters(self) -> npt.NDArray[np.void]:
