@@ -62,7 +62,7 @@ def test_loops_that_share_a_nic_share_it_evenly_and_are_the_same_with_skips():
     seen = []
     for advance in (Simulation.advance, skip.advance):
         simulation = Simulation(chain(3), Parameters(), seed=1)
-        loops = [simulation.start_loop("a", "b", 10**7, 0, 4 * MS, qp=qp, depth=2) for qp in (1, 2)]
+        loops = [simulation.start_loop("a", "b", 10**8, 0, 4 * MS, qp=qp, depth=2) for qp in (1, 2)]
         advance(simulation)
         seen.append([simulation.messages(loop) for loop in loops])
         assert abs(len(seen[-1][0]) - len(seen[-1][1])) <= 1
