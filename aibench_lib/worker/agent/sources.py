@@ -3,6 +3,9 @@
 Everything here is tolerant: a file, a tool or an answer that is not there is an empty one.  Nothing needs rights.
 """
 
+import ctypes
+import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,6 +16,24 @@ from aibench_lib.worker.agent import addresses, ethtool
 _TOOL_SECONDS = 3.0
 _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/opt/mellanox/ethtool/sbin"
 """An unprivileged user's own path often leaves ``sbin`` out."""
+
+
+_NOT_KEPT = 0x40
+"""STA_UNSYNC of the kernel's clock state: nobody keeps the clock."""
+
+
+class _ClockState(ctypes.Structure):
+    """The beginning of struct timex, and more room than the rest of it takes."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("frequency", ctypes.c_long),
+        ("largest_error", ctypes.c_long),
+        ("estimated_error", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("more", ctypes.c_long * 40),
+    )
 
 
 class Sources:
@@ -72,6 +93,22 @@ class Sources:
     def features(self, interface: str) -> Mapping[str, bool]:
         """Return the offloads that the driver can do -> whether they are on, those that ``ethtool -k`` shows."""
         return ethtool.features(interface)
+
+    def kernel_clock(self) -> tuple[bool, int]:
+        """Return whether somebody keeps the clock, and how far it may be off [us]: what the kernel was told."""
+        state = _ClockState()  # no mode: only reads
+        if ctypes.CDLL(None).adjtimex(ctypes.byref(state)) < 0:
+            return False, 0
+        return not state.status & _NOT_KEPT, int(state.largest_error)
+
+    def memory_lock(self) -> str:
+        """Return how much memory a process may lock [bytes], or ``unlimited``."""
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+        return "unlimited" if limit == resource.RLIM_INFINITY else str(limit)
+
+    def own_cpus(self) -> set[int]:
+        """Return the processors that this process may run on."""
+        return os.sched_getaffinity(0)
 
     def output(self, command: Sequence[str]) -> str:
         """Return what a tool prints; empty if it is not there, fails, or takes longer than 3 s."""
