@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import NoReturn, TypeAlias
 
 import grpc
-import numpy as np
-import pyarrow as pa
 
 from aibench_lib import __version__
-from aibench_lib.model import LabKind, ObservationPoint
+from aibench_lib.model import LabKind
 from aibench_lib.units import NS_PER_SECOND
 from aibench_lib.virtual_lab.rendezvous import (
     Aborted,
@@ -17,21 +15,20 @@ from aibench_lib.virtual_lab.rendezvous import (
     NotReady,
     Refusal,
     Rendezvous,
-    Share,
     Start,
 )
+from aibench_lib.virtual_lab.samples import CLOCK, TRANSPORT, rows
 from aibench_lib.virtual_lab.storms import Storm, Storms
-from aibench_lib.virtual_lab.trial import NEVER, Flow, Integers
+from aibench_lib.virtual_lab.trial import Flow, Loop
 from aibench_lib.worker import agent_pb2, agent_pb2_grpc
-from aibench_lib.worker.samples import SCHEMA, to_ipc
+from aibench_lib.worker.samples import to_ipc
 
 PORT = 50051
 
 Context: TypeAlias = grpc.aio.ServicerContext
 
-_CLOCK = "lab"
-_TRANSPORT = "simulated"
-_OPERATION = "write_with_imm"
+_OPERATIONS = ("write_with_imm", "write", "send")
+"""What differs between them on the wire is no part of the model; of a read the bytes would flow the other way."""
 _ROWS_A_MESSAGE = 10_000
 """Well below the 4 MiB that a gRPC client receives by default."""
 _LARGEST_REQUEST_BYTES = 1 << 26
@@ -86,8 +83,8 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             host=self._host,
             version=__version__,
             lab=LabKind.SIMULATED,
-            transport=_TRANSPORT,
-            clock=_CLOCK,
+            transport=TRANSPORT,
+            clock=CLOCK,
             now_ns=self._now_ns(),
             nic=self._nic,
         )
@@ -96,10 +93,11 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         """Note what to send."""
         try:
             flows = [self._flow(transfer) for transfer in request.transfers]
-            self._rendezvous.prepare(request.trial, self._host, flows, request.seed)
+            loops = [self._loop(stream) for stream in request.streams]
+            self._rendezvous.prepare(request.trial, self._host, flows, loops, request.seed)
         except Refusal as refusal:
             await _refuse(context, refusal)
-        qps = dict.fromkeys(flow.qp for flow in flows)
+        qps = dict.fromkeys([flow.qp for flow in flows] + [loop.qp for loop in loops])
         endpoints = [agent_pb2.Endpoint(peer=self._host, qp=qp, address=self._host.encode()) for qp in qps]
         return agent_pb2.Prepared(endpoints=endpoints, now_ns=self._now_ns())
 
@@ -120,7 +118,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             share = await self._rendezvous.run(request.trial, self._host, start)
         except Refusal as refusal:
             await _refuse(context, refusal)
-        outcome, samples = share.outcome, _samples(self._host, share, request.t0_ns)
+        outcome, samples = share.outcome, rows(self._host, share, request.t0_ns)
         for first in range(0, len(samples), _ROWS_A_MESSAGE):
             yield agent_pb2.SampleBatch(arrow=to_ipc(samples.slice(first, _ROWS_A_MESSAGE)))
         yield agent_pb2.SampleBatch(
@@ -169,13 +167,37 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         elif request.act != "status":
             raise InvalidRequest(f"{where}: {request.act!r} is not one of start, stop, status")
 
-    def _flow(self, transfer: agent_pb2.Transfer) -> Flow:
-        if transfer.peer not in self._hosts or transfer.peer == self._host:
-            raise InvalidRequest(f"{self._host}: cannot send to {transfer.peer!r}: no such peer in this lab")
-        if transfer.size_bytes <= 0 or transfer.offset_ns < 0 or transfer.priority > 7:
+    def _check(self, sent: agent_pb2.Transfer | agent_pb2.Stream) -> None:
+        where = f"{self._host}: queue pair {sent.qp}"
+        if sent.peer not in self._hosts or sent.peer == self._host:
+            raise InvalidRequest(f"{self._host}: cannot send to {sent.peer!r}: no such peer in this lab")
+        if sent.size_bytes <= 0 or sent.offset_ns < 0 or sent.priority > _HIGHEST_PRIORITY:
+            raise InvalidRequest(f"{where}: size must be positive, offset not negative, priority 0 to 7")
+        if sent.operation not in ("", *_OPERATIONS):
+            raise InvalidRequest(f"{where}: {sent.operation!r} is not simulated; {', '.join(_OPERATIONS)} are")
+
+    def _loop(self, stream: agent_pb2.Stream) -> Loop:
+        self._check(stream)
+        if not 0 < stream.batch <= stream.depth or stream.duration_ns < 0 or stream.rate_bps < 0:
             raise InvalidRequest(
-                f"{self._host}: queue pair {transfer.qp}: size must be positive, offset not negative, priority 0 to 7"
+                f"{self._host}: queue pair {stream.qp}: batch must be 1 to depth, duration and rate not negative"
             )
+        return Loop(
+            source=self._host,
+            destination=stream.peer,
+            qp=stream.qp,
+            size_bytes=stream.size_bytes,
+            depth=stream.depth,
+            batch=stream.batch,
+            offset_ns=stream.offset_ns,
+            duration_ns=stream.duration_ns,
+            rate_bps=stream.rate_bps,
+            priority=stream.priority,
+            operation=stream.operation or _OPERATIONS[0],
+        )
+
+    def _flow(self, transfer: agent_pb2.Transfer) -> Flow:
+        self._check(transfer)
         return Flow(
             source=self._host,
             destination=transfer.peer,
@@ -183,42 +205,13 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             size_bytes=transfer.size_bytes,
             offset_ns=transfer.offset_ns,
             priority=transfer.priority,
+            operation=transfer.operation or _OPERATIONS[0],
         )
 
 
 async def _refuse(context: Context, refusal: Refusal) -> NoReturn:
     await context.abort(_CODES[type(refusal)], str(refusal))
     raise AssertionError("unreachable: abort raises") from refusal
-
-
-def _samples(host: str, share: Share, t0_ns: int) -> pa.Table:
-    """Return a row for each transfer, built by columns: a trial may have tens of thousands."""
-    flows, places, outcome = share.flows, share.places, share.outcome
-    count = len(flows)
-    completed = outcome.completed_ns[places]
-    columns = {
-        "host": pa.repeat(host, count),
-        "peer": pa.array([flow.destination for flow in flows], pa.string()),
-        "qp": pa.array([flow.qp for flow in flows], pa.uint32()),
-        "priority": pa.array([flow.priority for flow in flows], pa.uint32()),
-        "size_bytes": pa.array([flow.size_bytes for flow in flows], pa.int64()),
-        "intended_ns": pa.array([t0_ns + flow.offset_ns for flow in flows], pa.int64()),
-        "posted_ns": _moments(outcome.posted_ns[places]),
-        "completed_ns": _moments(completed),
-        "received_ns": _moments(outcome.received_ns[places]),
-        "status": pa.array(np.where(completed == NEVER, "timeout", "ok"), pa.string()),
-        "clock": pa.repeat(_CLOCK, count),
-        "transport": pa.repeat(_TRANSPORT, count),
-        "observation_point": pa.repeat(str(ObservationPoint.ENDPOINT), count),
-        "operations": pa.repeat(pa.scalar(1, pa.uint32()), count),
-        "operation": pa.repeat(_OPERATION, count),
-        "echoed_ns": pa.nulls(count, pa.int64()),
-    }
-    return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
-
-
-def _moments(times_ns: Integers) -> pa.Array:
-    return pa.array(times_ns, pa.int64(), mask=times_ns == NEVER)
 
 
 async def serve_agent(service: AgentService, address: str, credentials: grpc.ServerCredentials) -> grpc.aio.Server:

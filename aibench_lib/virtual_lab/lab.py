@@ -181,7 +181,7 @@ class Lab:
             batches = [subscription.of_trial(part) for subscription in listeners]
             asyncio.run_coroutine_threadsafe(_hand_on(listeners, batches), loop).result(_HAND_ON_SECONDS)
 
-        priorities = frozenset(flow.priority for flow in trial.flows)
+        priorities = frozenset(one.priority for one in trial.sent)
         return self.world.run(trial, demand(listeners, priorities), tell, stopped)
 
     def _written(self) -> None:

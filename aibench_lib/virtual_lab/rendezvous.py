@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from aibench_lib.errors import SpecError
-from aibench_lib.virtual_lab.trial import Flow, Outcome, Trial
+from aibench_lib.virtual_lab.trial import Flow, Loop, Messages, Outcome, Trial
 
 
 class Refusal(Exception):  # noqa: N818 - an agent's answer, not a fault of this program
@@ -52,6 +52,7 @@ class Share:
     flows: list[Flow]
     places: slice
     """Of these flows in the trial."""
+    loops: list[tuple[Loop, Messages]]
     outcome: Outcome
 
 
@@ -63,6 +64,7 @@ class Meeting:
     seed: int
     flows: dict[str, list[Flow]] = field(default_factory=dict)
     """Host -> what it sends."""
+    loops: dict[str, list[Loop]] = field(default_factory=dict)
     pairs: dict[str, dict[int, Pair]] = field(default_factory=dict)
     """Host -> its queue pairs by number."""
     connected: set[tuple[str, str, int]] = field(default_factory=set)
@@ -98,12 +100,12 @@ class Rendezvous:
         self._meetings: dict[str, Meeting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def prepare(self, trial: str, host: str, flows: list[Flow], seed: int) -> None:
+    def prepare(self, trial: str, host: str, flows: list[Flow], loops: list[Loop], seed: int) -> None:
         """Note what a host will send.
 
         Raises:
-            InvalidRequest: The seed is not that of the other participants, or two transfers of one queue pair go to
-                different peers or in different priorities.
+            InvalidRequest: The seed is not that of the other participants, two transfers of one queue pair go to
+                different peers or in different priorities, or a queue pair with a loop has something else to send.
             NotReady: The trial runs already.
         """
         meeting = self._meetings.get(trial)
@@ -113,8 +115,9 @@ class Rendezvous:
             raise InvalidRequest(f"trial {trial}: seed {seed} differs from the other participants' {meeting.seed}")
         if meeting.start is not None:
             raise NotReady(f"trial {trial}: it runs already; stop it first")
-        meeting.pairs[host] = _pairs(host, flows)
+        meeting.pairs[host] = _pairs(host, flows, loops)
         meeting.flows[host] = flows
+        meeting.loops[host] = loops
 
     def connect(self, trial: str, host: str, senders: list[tuple[str, int]]) -> None:
         """Note that a host is ready to receive from (sender, queue pair).
@@ -154,7 +157,10 @@ class Rendezvous:
             meeting.waiting.discard(host)
         flows = meeting.flows[host]
         first = sum(len(meeting.flows[other]) for other in meeting.flows if other < host)
-        return Share(flows, slice(first, first + len(flows)), outcome)
+        before = sum(len(meeting.loops[other]) for other in meeting.loops if other < host)
+        loops = meeting.loops[host]
+        mine = zip(loops, outcome.loops[before : before + len(loops)], strict=True)
+        return Share(flows, slice(first, first + len(flows)), list(mine), outcome)
 
     async def stop(self, trial: str) -> None:
         """Release whoever waits for a trial (empty: for any), forget it, and return when it is no longer simulated."""
@@ -224,7 +230,8 @@ class Rendezvous:
 
     async def _hold(self, meeting: Meeting, start: Start) -> None:
         flows = [flow for host in sorted(meeting.flows) for flow in meeting.flows[host]]
-        trial = Trial(t0_ns=start.t0_ns, seed=meeting.seed, flows=flows, timeout_ns=start.timeout_ns)
+        loops = [loop for host in sorted(meeting.loops) for loop in meeting.loops[host]]
+        trial = Trial(t0_ns=start.t0_ns, seed=meeting.seed, flows=flows, timeout_ns=start.timeout_ns, loops=loops)
         try:
             outcome = await self._simulate(trial, meeting.outcome.done)
         except SpecError as error:
@@ -233,7 +240,7 @@ class Rendezvous:
             self._end(meeting, outcome)
 
 
-def _pairs(host: str, flows: Iterable[Flow]) -> dict[int, Pair]:
+def _pairs(host: str, flows: Iterable[Flow], loops: Iterable[Loop]) -> dict[int, Pair]:
     pairs: dict[int, Pair] = {}
     for flow in flows:
         pair = pairs.setdefault(flow.qp, Pair(flow.destination, flow.priority))
@@ -242,4 +249,8 @@ def _pairs(host: str, flows: Iterable[Flow]) -> dict[int, Pair]:
                 f"{host}: queue pair {flow.qp} cannot serve {pair.peer} in priority {pair.priority} and "
                 f"{flow.destination} in priority {flow.priority}; use another queue pair"
             )
+    for loop in loops:
+        if loop.qp in pairs:
+            raise InvalidRequest(f"{host}: queue pair {loop.qp} has a stream and something else to send")
+        pairs[loop.qp] = Pair(loop.destination, loop.priority)
     return pairs

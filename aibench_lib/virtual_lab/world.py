@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from aibench_lib.errors import SpecError
 from aibench_lib.model import Port, Topology
 from aibench_lib.simulator import Parameters, Simulation
-from aibench_lib.units import PS_PER_NS
 from aibench_lib.virtual_lab import nic
 from aibench_lib.virtual_lab.configured import Switch, configure
 from aibench_lib.virtual_lab.course import Course, Demand, next_multiple
 from aibench_lib.virtual_lab.history import History, Rows, at_rest, nothing
 from aibench_lib.virtual_lab.storms import Storms, Weather
-from aibench_lib.virtual_lab.trial import Outcome, Trial, outcome
+from aibench_lib.virtual_lab.trial import Outcome, Trial, outcome, start
 
 
 class World:
@@ -94,9 +93,7 @@ class World:
         simulation = self._simulation(trial)
         queues = sorted((port, priority) for port, priority in demand.queues if self.is_up(port))
         course = Course(simulation, origin_ns, demand, queues, self.rows, self.now, tell)
-        for flow in trial.flows:
-            start_ps = (trial.t0_ns + flow.offset_ns - origin_ns) * PS_PER_NS
-            simulation.start_flow(flow.source, flow.destination, flow.size_bytes, start_ps, flow.qp, flow.priority)
+        loops = start(simulation, trial, origin_ns)
         weather = Weather(self.storms, simulation, origin_ns)
 
         def passing(now_ns: int) -> None:
@@ -104,7 +101,7 @@ class World:
             weather.follow(self.moment_ns)
 
         reached_ns = course.run(trial.last_ns, stopped, passing)
-        result = outcome(simulation, trial, origin_ns, reached_ns)
+        result = outcome(simulation, trial, loops, origin_ns, reached_ns)
         after = at_rest(result.end_ns, course.snapshot(result.end_ns))
         tell(course.last_part(result.end_ns, after))
         before = {host: self.nic_counters(host) for host in result.finished_ns}
@@ -118,8 +115,8 @@ class World:
     def _simulation(self, trial: Trial) -> Simulation:
         links = tuple(link for link in self.topology.links if self.is_up(link.a))
         connected = {end.node for link in links for end in (link.a, link.b)}
-        for flow in trial.flows:
-            for host in (flow.source, flow.destination):
+        for one in trial.sent:
+            for host in (one.source, one.destination):
                 if host not in connected:
                     raise SpecError(f"{host}: its link is down; bring the switch's interface up")
         simulation = Simulation(
