@@ -1,0 +1,149 @@
+"""The incoming half of a connection: bytes become frames, and payload is received, stamped and compared."""
+
+import socket
+
+from aibench_lib.worker.transports.clock import now_ns
+from aibench_lib.worker.transports.tcp.payload import Payload
+from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
+
+_BUFFER_BYTES = 1 << 18
+"""Small enough for the processor's second cache."""
+_CALL_BYTES = 1 << 20
+"""Asked of the kernel in one call at most."""
+_BULK_BYTES = 1 << 16
+"""From so many bytes of payload on they are received apart from the frames."""
+_WITHIN, _NO_ROW = -2, -1
+"""In the place of the number of a row: a part of a message that goes on, and the end of one that ends no row."""
+
+
+class Scratch:
+    """The memory that the connections of one thread receive into, one after the other."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(b"\x01") * _BUFFER_BYTES  # written once, so that no page is missing later
+        self.view = memoryview(self.buffer)
+
+
+class Inflow:
+    """Frames out of a socket.
+
+    Args:
+        connection: It does not block.
+        payload: Of the trial; None: what arrives is not compared.
+        key: Of the queue pair, for the payload.
+        scratch: Of the thread.
+    """
+
+    def __init__(self, connection: socket.socket, payload: Payload | None, key: int, scratch: Scratch) -> None:
+        self._connection = connection
+        self._payload = payload
+        self._key = key
+        self._scratch = scratch
+        self._cut = b""
+        self._left_bytes = 0
+        self._sequence = 0
+        self._flags = 0
+        self._size = 0
+        self._differing = 0
+        self._differs = False
+        self._unjudged: list[tuple[int, int, int, int]] = []
+        self.stamp_ns = 0
+        """When the last call of :meth:`receive` had its bytes."""
+
+    def receive(self) -> list[tuple[int, int, int, int]]:
+        """Return the frames that have come as (kind, flags, sequence, value); of messages only those that end a row.
+
+        Raises:
+            OSError: The connection is broken, or the other end has closed it.
+        """
+        scratch = self._scratch
+        try:
+            if self._left_bytes >= _BULK_BYTES and self._payload is None:
+                return self._receive_bulk()
+            start = len(self._cut)
+            if start:
+                scratch.buffer[:start] = self._cut
+            count = self._connection.recv_into(scratch.view[start:] if start else scratch.view)
+        except BlockingIOError:
+            return []
+        self.stamp_ns = now_ns()
+        if not count:
+            raise ConnectionResetError("the other end has closed the connection")
+        return self._parse(start + count)
+
+    def judge(self) -> list[tuple[int, int]]:
+        """Compare what the last call of :meth:`receive` has left in memory.
+
+        Returns:
+            (sequence, messages that differ) of each row that ended.
+        """
+        verdicts = []
+        payload = self._payload
+        if payload is None:
+            return []
+        for start, count, place, row in self._unjudged:
+            if count and not self._differs:
+                self._differs = payload.differs(self._scratch.buffer, start, count, place)
+            if row != _WITHIN:
+                self._differing += self._differs
+                self._differs = False
+            if row >= 0:
+                verdicts.append((row, self._differing))
+                self._differing = 0
+        self._unjudged.clear()
+        return verdicts
+
+    def _receive_bulk(self) -> list[tuple[int, int, int, int]]:
+        """Receive a part of a large message: over and over into the same memory, and at its end what follows it."""
+        view, left = self._scratch.view, min(self._left_bytes, _CALL_BYTES)
+        parts = [view] * (left // _BUFFER_BYTES)
+        if left % _BUFFER_BYTES:
+            parts.append(view[: left % _BUFFER_BYTES])
+        count = self._connection.recvmsg_into(parts)[0]
+        self.stamp_ns = now_ns()
+        if not count:
+            raise ConnectionResetError("the other end has closed the connection")
+        self._left_bytes -= count
+        if self._left_bytes or not self._flags & ROW:
+            return []
+        return [(Kind.MESSAGE, self._flags, self._sequence, self._size)]
+
+    def _parse(self, end: int) -> list[tuple[int, int, int, int]]:
+        """Take apart what lies in the scratch up to ``end``."""
+        frames: list[tuple[int, int, int, int]] = []
+        buffer, header, unpack = self._scratch.buffer, FRAME.size, FRAME.unpack_from
+        verify = self._payload is not None
+        place = 0
+        if self._left_bytes:
+            place = self._go_on(end, frames)
+        while end - place >= header:
+            kind, flags, _, sequence, value = unpack(buffer, place)
+            place += header
+            if kind != 1:
+                frames.append((kind, flags, sequence, value))
+                if verify and kind in (Kind.MARK, Kind.ARRIVED):
+                    self._unjudged.append((0, 0, 0, sequence))
+                continue
+            if value > end - place or verify:
+                self._sequence, self._flags, self._left_bytes, self._size = sequence, flags, value, value
+                place = self._go_on(end, frames, place)
+            else:
+                place += value
+                if flags:
+                    frames.append((1, flags, sequence, value))
+        self._cut = bytes(buffer[place:end]) if place < end else b""
+        return frames
+
+    def _go_on(self, end: int, frames: list[tuple[int, int, int, int]], place: int = 0) -> int:
+        """Take the payload of the message at hand, as far as it is there; return where it ends."""
+        take = min(self._left_bytes, end - place)
+        before = self._size - self._left_bytes
+        self._left_bytes -= take
+        ended = not self._left_bytes
+        if ended and self._flags & ROW:
+            frames.append((Kind.MESSAGE, self._flags, self._sequence, self._size))
+        if self._payload is not None:
+            where = self._payload.begin(self._key, self._sequence) + before
+            row = _WITHIN if not ended else self._sequence if self._flags & ROW else _NO_ROW
+            self._unjudged.append((place, take, where, row))
+        return place + take
