@@ -42,7 +42,7 @@ def preload(name: str) -> None:
     importlib.import_module(_CLASSES[name][0])
 
 
-def open(name: str, options: Options) -> Transport:  # noqa: A001 - always called as transports.open
+def open(name: str, options: Options) -> Transport:
     """Make a transport; nothing is allocated before its ``prepare``.
 
     Args:

@@ -1,0 +1,205 @@
+"""Real agents on this machine: processes on addresses of loopback, with certificates of one authority.
+
+Run as a program it is the parent of many agents: it imports what they need once, and forks them, so that hundreds share
+its memory.  They are what ``python -m aibench_lib.worker.agent`` is, but for how their first process came to be.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from aibench_lib.worker import agent_pb2
+from aibench_lib.worker.agents import Agent, Connection, credentials_of
+from aibench_lib.worker.authority import make_authority
+
+READY_SECONDS = 60
+FAKE = "agent_fake"
+"""Module beside this one that stands for transport ``tcp`` where a test wants faults or many rows."""
+
+
+class AgentLab:
+    """Agents of ``hosts`` hosts; a context manager that ends them and whatever they have started.
+
+    ``settings`` go into every agent's configuration.  With ``fake`` the transport ``tcp`` is that of ``agent_fake.py``.
+    """
+
+    def __init__(self, folder, hosts, *, fake=False, **settings):
+        self.folder, self.fake, self.settings = Path(folder), fake, settings
+        net = 1 + os.getpid() % 250
+        self.addresses = {f"host{number}": f"127.{net}.{number // 250}.{1 + number % 250}" for number in range(hosts)}
+        self.agents, self.pids, self.connections = {}, {}, {}
+        self.parent = None
+
+    def __enter__(self):
+        keys = self.folder / "keys"
+        make_authority(keys, self.addresses)
+        for host, address in self.addresses.items():
+            config = configuration(host, address, keys) | self.settings
+            (self.folder / f"{host}.json").write_text(json.dumps(config))
+        self.parent = subprocess.Popen(
+            [sys.executable, __file__, str(self.folder), *([FAKE] if self.fake else []), *self.addresses],
+            stdout=subprocess.PIPE,
+        )
+        try:
+            self._wait_until_ready(keys)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections.values():
+            connection.close()
+        for pid in self.pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        self.parent.terminate()
+        self.parent.wait(10)
+        self.parent.stdout.close()
+
+    def _wait_until_ready(self, keys):
+        ports = {}
+        for line in lines(self.parent.stdout, READY_SECONDS):
+            if "host" in line:
+                self.pids[line["host"]] = line["pid"]
+            elif "ready" in line:
+                ports[line["pid"]] = line["port"]
+            else:
+                raise AssertionError(line["error"])
+            if len(ports) == len(self.addresses) == len(self.pids):
+                break
+        for host, pid in self.pids.items():
+            self.agents[host] = agent_of(host, self.addresses[host], ports[pid], keys)
+
+    def stub(self, host):
+        """Return a stub for one agent, with a channel of its own for each host."""
+        if host not in self.connections:
+            agent = self.agents[host]
+            self.connections[host] = Connection(agent, credentials_of(agent))
+        return self.connections[host].stub
+
+
+def configuration(host, address, keys):
+    return {
+        "host": host,
+        "bind": address,
+        "port": 0,
+        "ca": str(keys / "ca.pem"),
+        "cert": str(keys / "hosts" / f"{host}.pem"),
+        "key": str(keys / "hosts" / f"{host}.key"),
+        "lab": "kernel",
+        "address": address,
+    }
+
+
+def agent_of(host, address, port, keys):
+    return Agent(
+        host=host,
+        address=address,
+        port=port,
+        ca=keys / "ca.pem",
+        cert=keys / "client.pem",
+        key=keys / "client.key",
+    )
+
+
+def lines(stream, seconds):
+    """Yield the JSON lines of a pipe until it ends; none for so long is an error."""
+    last, rest = time.monotonic() + seconds, b""
+    while True:
+        if not select.select([stream], [], [], max(0.0, last - time.monotonic()))[0]:
+            raise TimeoutError(f"no further line within {seconds} s")
+        got = os.read(stream.fileno(), 65536)
+        if not got:
+            raise EOFError("the agents have ended")
+        *whole, rest = (rest + got).split(b"\n")
+        for line in whole:
+            yield json.loads(line)
+
+
+def processes_of(pid):
+    """Return a process and all that descend from it."""
+    found, left = [], [pid]
+    while left:
+        one = left.pop()
+        found.append(one)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for children in Path(f"/proc/{one}/task").glob("*/children"):
+                left += [int(child) for child in children.read_text().split()]
+    return found
+
+
+def alive(pids):
+    """Return those processes that run still; one that has ended and is not waited for does not."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+                found.append(pid)
+    return found
+
+
+def wait_until(condition, seconds=5.0):
+    """Return whether a condition comes true in time."""
+    last = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > last:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@dataclasses.dataclass
+class Ran:
+    """What one host's Run answered."""
+
+    batches: list
+
+    @property
+    def last(self):
+        return self.batches[-1]
+
+
+def prepare(lab, host, trial="t", **request):
+    return lab.stub(host).Prepare(agent_pb2.PrepareRequest(trial=trial, **request), timeout=10)
+
+
+def main(folder, *hosts):
+    """Fork an agent a host, and wait until all have ended."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from aibench_lib.worker import transports
+    from aibench_lib.worker.agent import __main__ as agent
+    from aibench_lib.worker.agent import service  # noqa: F401 - imported once for all
+    from aibench_lib.worker.agent.config import read_config
+
+    if hosts[0] == FAKE:
+        hosts = hosts[1:]
+        transports._CLASSES["tcp"] = (FAKE, "Fake")
+    transports.preload("tcp")
+    parent = os.getpid()
+    for host in hosts:
+        config = read_config(Path(folder) / f"{host}.json")
+        pid = os.fork()
+        if pid == 0:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() == parent:
+                os._exit(agent.run(config))
+        print(json.dumps({"host": host, "pid": pid}), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
