@@ -100,7 +100,7 @@ def down(program: Program, state_dir: Path) -> None:
     directory = StateDirectory(state_dir)
     if state is None:
         if directory.is_free():
-            directory.remove_secrets()  # of a lab that was killed
+            directory.remove_leftovers()  # of a lab that was killed
             directory.forget()
         return
     try:
@@ -108,7 +108,7 @@ def down(program: Program, state_dir: Path) -> None:
         if not _wait_for_end(state.pid):
             os.kill(state.pid, signal.SIGKILL)
             _wait_for_end(state.pid)
-            directory.remove_secrets()
+            directory.remove_leftovers()
     except ProcessLookupError:
         return
     except PermissionError as error:

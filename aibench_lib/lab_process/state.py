@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ from aibench_lib.errors import LabError
 from aibench_lib.spec import build
 
 _STATE = "state.json"
-_SECRETS = ("ca.pem", "client.pem", "client.key", "password", "known_hosts", "key")
+_FILES = ("ca.pem", "client.pem", "client.key", "password", "known_hosts", "key", "disciplines")
 _LOCK = "lock"
+NODES = "nodes"
+"""Folder below the state folder with a folder a node, where nodes have files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +60,11 @@ class StateDirectory:
         """Remove ``state.json``: from now on the lab counts as down."""
         (self.path / _STATE).unlink(missing_ok=True)
 
-    def remove_secrets(self) -> None:
-        """Remove the keys, certificates and password of a lab that goes down."""
-        for name in _SECRETS:
+    def remove_leftovers(self) -> None:
+        """Remove the keys, certificates and password of a lab that goes down, and the files of its nodes."""
+        for name in _FILES:
             (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / NODES, ignore_errors=True)
 
     def read(self) -> State | None:
         """Return who runs, or None if nobody does.

@@ -117,7 +117,7 @@ class Lab:
         """Close every server and remove the secrets."""
         await self._rendezvous.stop("")
         await self._servers.aclose()
-        self._directory.remove_secrets()
+        self._directory.remove_leftovers()
 
     async def stop_agent(self, host: str) -> None:
         """End one host's agent, as if its process had died."""
