@@ -19,7 +19,10 @@ from aibench_lib.platforms.model import (
     Feature,
     FromText,
     Gnmi,
+    Need,
     Platform,
+    Polled,
+    PolledSample,
     Range,
     ReadBack,
     Sessions,
@@ -75,6 +78,8 @@ def _platform(parts: dict[str, object], where: str) -> Platform:
     if not isinstance(telemetry, list):
         raise SpecError(f"{where}telemetry: expected a list, found {type(telemetry).__name__}")
     parts["telemetry"] = [_telemetry(values, f"{where}telemetry[{number}]") for number, values in enumerate(telemetry)]
+    if "polled" in parts:
+        parts["polled"] = _polled(parts["polled"], where + "polled")
     parts["transport"] = _word(Transport, parts.get("transport"), where + "transport")
     platform = build(Platform, parts, where.removesuffix(": "))
     if platform.transport is Transport.NETMIKO and platform.cli is None:
@@ -122,6 +127,8 @@ def _feature(values: object, where: str) -> Feature:
     for key, kind in (("ranges", Range), ("choices", Choice)):
         limits = _mapping(parts.get(key, {}), f"{where}.{key}")
         parts[key] = {name: build(kind, limit, f"{where}.{key}.{name}") for name, limit in limits.items()}
+    if "needs" in parts:
+        parts["needs"] = build(Need, parts["needs"], f"{where}.needs")
     parts["read_back"] = _read_back(parts.get("read_back"), f"{where}.read_back")
     return _facts(Feature, parts, where)
 
@@ -145,6 +152,15 @@ def _telemetry(values: object, where: str) -> TelemetryPath:
     if entry.mode not in ("sample", "on_change"):
         raise SpecError(f"{where}.mode: {entry.mode!r} is neither sample nor on_change")
     return entry
+
+
+def _polled(values: object, where: str) -> Polled:
+    parts = _mapping(values, where)
+    samples = parts.get("samples")
+    if not isinstance(samples, list):
+        raise SpecError(f"{where}.samples: expected a list, found {type(samples).__name__}")
+    parts["samples"] = [build(PolledSample, one, f"{where}.samples[{number}]") for number, one in enumerate(samples)]
+    return _facts(Polled, parts, where)
 
 
 def _facts(kind: type[T], values: object, where: str) -> T:

@@ -279,6 +279,22 @@ class ReadBack:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a switch needs for a feature that not every switch of its platform has."""
+
+    option: str
+    """The option of the host that lists what the switch has; a host without this option has everything."""
+    word: str
+    """What the list must hold."""
+    reason: str
+    """What is not there without it, such as: ECN not available in this kernel."""
+
+    def refusal(self, options: Mapping[str, Any]) -> str | None:
+        """Return why the feature is not attainable on a host with these options, or None if it is."""
+        return self.reason if self.option in options and self.word not in options[self.option] else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Feature:
     """One thing a platform can be told, such as its ECN thresholds."""
 
@@ -287,6 +303,7 @@ class Feature:
     """None where there is nothing to tell the switch."""
     options: list[str] = field(default_factory=list)
     """Keys of the host's ``switch:`` mapping that the template needs."""
+    needs: Need | None = None
     ranges: dict[str, Range] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
     each: dict[str, str] = field(default_factory=dict)
@@ -373,6 +390,35 @@ class TelemetryPath:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolledSample:
+    """What one list in a polled document means: its entries become records."""
+
+    measurement: str
+    list: str
+    """The document's key of the list."""
+    interface: str
+    """An entry's key of its interface."""
+    where: dict[str, Any] = field(default_factory=dict)
+    """Of an entry that counts: key -> value; other entries are passed over."""
+    leaves: dict[str, str]
+    """Path of keys in an entry, ``stats64/rx/bytes`` -> our field."""
+    true_when: dict[str, str] = field(default_factory=dict)
+    """Our field -> the device's word for true; such a field is a boolean."""
+    scale: dict[str, int] = field(default_factory=dict)
+    """Our field -> what the device's number is multiplied with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polled:
+    """Telemetry of a switch that streams none: a command that prints a document again and again."""
+
+    source: Source
+    command: str
+    """With ``{interval_seconds}``; prints one JSON object a line, with ``time_ns`` [ns since the epoch]."""
+    samples: list[PolledSample]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Platform:
     """Everything the drivers, the collector and the templates need to know of one platform."""
 
@@ -388,6 +434,8 @@ class Platform:
     """How many priorities can be lossless at the same time; None where no limit is known."""
     facts: DeviceFacts | None = None
     telemetry: list[TelemetryPath]
+    polled: Polled | None = None
+    """Instead of ``telemetry``."""
 
     def feature(self, name: str) -> Feature:
         """Return one feature.

@@ -152,6 +152,9 @@ def _check_kind(where: str, value: object, facts: Feature, name: str) -> None:
 
 
 def _check_attainable(asked: Mapping[str, Any], facts: Feature, target: Target, where: str) -> None:
+    missing = facts.needs.refusal(target.options) if facts.needs else None
+    if missing:
+        raise NotAttainable(f"not attainable: {missing} (on {where}))")
     refused: dict[str, list[str]] = {}
     for name, value in asked.items():
         if name in facts.lacking:

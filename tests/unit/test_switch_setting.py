@@ -41,8 +41,16 @@ def test_every_feature_of_a_platform_has_its_golden_files(platform):
 @pytest.mark.parametrize(("platform", "point"), RENDERED)
 def test_a_template_renders_its_golden_file(platform, point):
     asked = POINTS[platform]["points"][point]
-    setting = parse_setting(target(platform), asked["feature"], asked["values"])
+    options = {**POINTS[platform]["options"], **asked.get("options", {})}
+    setting = parse_setting(target(platform, **options), asked["feature"], asked["values"])
     assert setting.rendered(setting.requested) == (GOLDEN / platform / f"{point}.txt").read_text()
+
+
+@pytest.mark.parametrize("disciplines", [[], ["netem"]])
+def test_a_kernel_without_red_has_no_ecn(disciplines):
+    switch = target("frr_linux", interfaces=["eth1"], disciplines=disciplines)
+    with pytest.raises(NotAttainable, match=r"not attainable: ECN not available in this kernel \(on frr_linux \(leaf1"):
+        parse_setting(switch, "ecn", {"ecn_threshold_bytes": 100_000})
 
 
 def test_a_step_is_marked_with_certainty_from_one_threshold_on():
