@@ -10,6 +10,11 @@ from aibench_lib.worker.agent_pb2_grpc import AgentStub
 
 _MESSAGE_LIMIT_BYTES = 64 << 20
 """A batch of samples may be larger than the 4 MB that gRPC allows by default."""
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", _MESSAGE_LIMIT_BYTES),
+    ("grpc.use_local_subchannel_pool", 1),  # or a new channel inherits the back-off of the one before it
+)
+"""Of every channel to an agent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +37,7 @@ class Connection:
     """A channel to one agent; it connects with the first call."""
 
     def __init__(self, agent: Agent, credentials: grpc.ChannelCredentials) -> None:
-        options = [
-            ("grpc.max_receive_message_length", _MESSAGE_LIMIT_BYTES),
-            ("grpc.use_local_subchannel_pool", 1),  # or a new channel inherits the back-off of the one before it
-        ]
-        self._channel = grpc.secure_channel(f"{agent.address}:{agent.port}", credentials, options)
+        self._channel = grpc.secure_channel(f"{agent.address}:{agent.port}", credentials, CHANNEL_OPTIONS)
         self.stub = AgentStub(self._channel)
 
     def close(self) -> None:
