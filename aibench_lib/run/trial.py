@@ -19,7 +19,8 @@ from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile
 from aibench_lib.telemetry import frames
 from aibench_lib.telemetry.control import Collector
 from aibench_lib.telemetry.ledger import Window
-from aibench_lib.worker.coordinator import Coordinator, TrialSamples
+from aibench_lib.worker.coordinator import Coordinator
+from aibench_lib.worker.trial_samples import TrialSamples
 
 _TELEMETRY_TIMEOUT_SECONDS = 30.0
 

@@ -1,7 +1,8 @@
 """Run trials on the agents of many hosts: one start time for all, and every sample back or none."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,46 +10,43 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-import pyarrow as pa
 
 from aibench_lib import __version__
-from aibench_lib.errors import LabError, SpecError, TrialError
+from aibench_lib.errors import LabError, TrialError
 from aibench_lib.model import TrialLoad
-from aibench_lib.units import NS_PER_SECOND
-from aibench_lib.worker import agent_pb2
-from aibench_lib.worker.agent_pb2_grpc import AgentStub
-from aibench_lib.worker.agents import Agent, Connection, credentials_of, explain
+from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
+from aibench_lib.worker import agent_pb2, requests, start
+from aibench_lib.worker.agents import Agent
+from aibench_lib.worker.calls import Calls, named
+from aibench_lib.worker.clocks import Clocks, Reading, is_simulated
 from aibench_lib.worker.completeness import check_complete
-from aibench_lib.worker.samples import SCHEMA, from_ipc
+from aibench_lib.worker.spool import Spool
+from aibench_lib.worker.trial_samples import TrialSamples, simulated
 
 _STOP_SECONDS = 5.0
 """An agent that does not answer to Stop in this time is left alone: its connection is closed."""
+_TELL_NS = 4 * NS_PER_MS
+"""A call to one of many agents takes no longer than so long each, all at once."""
+_READY_NS = 50 * NS_PER_MS
+"""From when the last agent has been told to T0: a process that spins for it must have been woken before."""
+_CLOCK_SLACK_NS = 5 * NS_PER_MS
+"""By how much a host's times may contradict ours beyond what is known of its clock: it drifts in a long trial."""
 
 
 @dataclass(frozen=True)
-class TrialSamples:
-    """What the hosts sent in one trial."""
+class _Armed:
+    """A trial whose queue pairs are ready."""
 
-    table: pa.Table
-    """One row a transfer, columns of :data:`aibench_lib.worker.samples.SCHEMA`."""
-    t0_ns: int
-    """The common start [ns since the epoch, lab clock]."""
-    t_end_ns: int
-    """When the last host had ended the trial [ns since the epoch, lab clock]."""
-    nic: Mapping[str, Mapping[str, int]]
-    """Host -> by how much each counter of its NIC grew in the trial."""
-    simulation: "Simulated | None"
-    """How the trial was simulated, None where packets are real."""
+    answers: Sequence[tuple[str, int]]
+    """Hosts, and what their clocks showed when they answered [ns since the epoch]."""
+    told_ns: int
+    """How long it may take to tell all hosts when to start [ns]."""
+    trigger: start.Trigger | None
 
-
-@dataclass(frozen=True)
-class Simulated:
-    """What stands behind a simulated trial's values."""
-
-    method: str
-    """``packet``: every packet was simulated; ``packet+skip``: steady time was skipped."""
-    simulated_ns: int
-    skipped_ns: int
+    @property
+    def method(self) -> str:
+        """How the hosts are started."""
+        return "trigger" if self.trigger else "clock"
 
 
 class Coordinator:
@@ -57,22 +55,33 @@ class Coordinator:
     Args:
         agents: Where the agents are; a host appears once.
         answer_seconds: How long an agent may take to connect and to answer [s of wall time].
-        trial_seconds: How long a trial may take [s of wall time].
+        trial_seconds: How long a trial may take, on real hosts beyond its load's own time [s of wall time].
+        transport: What the agents send with; empty: each agent's first.
+        verify: Whether receivers compare what arrives with what was sent.
+        spool: Folder on whose file system the samples lie; by default the system's for temporary files.
 
     Raises:
         SpecError: A host has two agents.
     """
 
-    def __init__(self, agents: Iterable[Agent], *, answer_seconds: float = 10.0, trial_seconds: float = 600.0) -> None:
-        self._agents: dict[str, Agent] = {}
-        for agent in agents:
-            if agent.host in self._agents:
-                raise SpecError(f"{agent.host}: two agents have this host name")
-            self._agents[agent.host] = agent
+    def __init__(
+        self,
+        agents: Iterable[Agent],
+        *,
+        answer_seconds: float = 10.0,
+        trial_seconds: float = 600.0,
+        transport: str = "",
+        verify: bool = False,
+        spool: Path | None = None,
+    ) -> None:
+        self._calls = Calls(agents)
         self._answer_seconds = answer_seconds
         self._trial_seconds = trial_seconds
-        self._credentials: dict[tuple[Path, Path, Path], grpc.ChannelCredentials] = {}
-        self._connections: dict[str, Connection] = {}
+        self._transport = transport
+        self._verify = verify
+        self._spool = spool or Path(tempfile.gettempdir())
+        self._described: dict[str, agent_pb2.Description] = {}
+        self._clocks = Clocks(self._calls, answer_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -84,8 +93,7 @@ class Coordinator:
 
     def close(self) -> None:
         """Close every channel; the next call opens those it needs."""
-        while self._connections:
-            self._connections.popitem()[1].close()
+        self._calls.close()
 
     def describe(self, hosts: Iterable[str] | None = None) -> list[agent_pb2.Description]:
         """Ask agents who they are, all at once.
@@ -100,19 +108,13 @@ class Coordinator:
             SpecError: A host has no agent, or a certificate cannot be read.
             LabError: An agent does not answer, belongs to another host, or is of another version than ours.
         """
-        asked = list(self._agents if hosts is None else hosts)
+        asked = list(self._calls.agents if hosts is None else hosts)
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             replies = self._ask("Describe", {host: agent_pb2.DescribeRequest() for host in asked})
             on_failure.pop_all()
-        for host, reply in replies.items():
-            agent = self._agents[host]
-            if reply.host != host:
-                raise LabError(host, f"the agent at {agent.address}:{agent.port} is that of {reply.host!r}")
-            if reply.version != __version__:
-                raise LabError(
-                    host, f"the agent has version {reply.version}, the coordinator {__version__}; install the same"
-                )
+        self._check_agents(replies)
+        self._described.update(replies)
         return list(replies.values())
 
     def run_trial(
@@ -123,24 +125,22 @@ class Coordinator:
         Args:
             trial: The trial's name, unique within a run.
             load: What every participant sends; a host that only receives maps to ``()``.
-            lead_ns: From the latest clock among the agents to T0 [ns of lab time].
+            lead_ns: From the latest clock among the agents to T0, on real hosts at least [ns of lab time].
             timeout_ns: From the last post to when a transfer counts as failed, where the load has no duration
                 [ns of lab time].
 
         Raises:
             SpecError: A participant has no agent, a peer is no participant, or a certificate cannot be read.
-            TrialError: An agent failed or did not answer, or a sample is missing or not ok. Every participant has
-                been told to forget the trial, and the next trial connects anew to a host that did not answer.
+            TrialError: An agent failed or did not answer, a sample is missing or not ok, or the hosts cannot start, or
+                did not, within the window that the load names. Every participant has been told to forget the trial, and
+                the next trial connects anew to a host that did not answer.
         """
-        for host, transfers in load.transfers.items():
-            for transfer in transfers:
-                if transfer.peer not in load.transfers:
-                    raise SpecError(f"{trial}: {host} sends to {transfer.peer}, which does not take part in the trial")
+        requests.check_load(trial, load)
         with ExitStack() as on_failure:
             on_failure.callback(self._abandon, trial, load.transfers)
             try:
-                last_ns = max((one.offset_ns for own in load.transfers.values() for one in own), default=0)
-                samples = self._attempt(trial, load, lead_ns, load.duration_ns or last_ns + timeout_ns)
+                end_ns = load.duration_ns or requests.last_post_ns(load) + timeout_ns
+                samples = self._attempt(trial, load, lead_ns, end_ns)
             except LabError as error:
                 raise TrialError(str(error)) from error
             check_complete(samples.table, load)
@@ -148,143 +148,143 @@ class Coordinator:
         return samples
 
     def _attempt(self, trial: str, load: TrialLoad, lead_ns: int, timeout_ns: int) -> TrialSamples:
-        prepared = self._ask("Prepare", _prepare_requests(trial, load))
-        senders = _senders(load, {host: reply.endpoints for host, reply in prepared.items()})
-        connected = self._ask(
-            "Connect",
-            {host: agent_pb2.ConnectRequest(trial=trial, senders=endpoints) for host, endpoints in senders.items()},
-        )
-        t0_ns = max(reply.now_ns for reply in (*prepared.values(), *connected.values())) + lead_ns
-        run = agent_pb2.RunRequest(trial=trial, t0_ns=t0_ns, participants=len(load.transfers), timeout_ns=timeout_ns)
-        batches = self._collect(run, load.transfers)
-        tables = [from_ipc(batch.arrow) for received in batches.values() for batch in received if batch.arrow]
-        ends = {host: max((batch.finished_ns for batch in received), default=0) for host, received in batches.items()}
-        for host, finished_ns in ends.items():
-            if not finished_ns:
-                raise LabError(host, "the agent ended its samples without saying when the trial ended")
-        last = {host: received[-1] for host, received in batches.items()}
+        agents = self._agents_of(load)
+        real = not all(is_simulated(agent) for agent in agents.values())
+        self._clocks.measure(agents)
+        armed = self._arm(trial, load, trigger=real and start.wants_trigger(load))
+        clocks = self._clocks_for(load, agents) if real else self._clocks.readings(agents)
+        t0_ns = max(now_ns - clocks[host].offset_ns for host, now_ns in armed.answers) + lead_ns
+        if real:
+            t0_ns = max(t0_ns, time.time_ns() + max(lead_ns, armed.told_ns + _READY_NS))
+        common = agent_pb2.RunRequest(trial=trial, participants=len(agents), timeout_ns=timeout_ns)
+        run = {host: start.run_request(common, host, t0_ns + clocks[host].offset_ns, armed.trigger) for host in agents}
+        with Spool(self._spool) as spool:
+            own_seconds = (t0_ns - time.time_ns() + timeout_ns) / NS_PER_SECOND if real else 0
+            last = self._collect(run, spool, self._trial_seconds + own_seconds)
+            if real:
+                _check_times(last, clocks, t0_ns)
+            started = start.achieved(armed.method, last, requests.senders_of(load), clocks)
+            if real and load.start_window_ns is not None:
+                start.check_start(load.start_window_ns, started)
+            table = spool.table(agents, {host: clock.offset_ns for host, clock in clocks.items()})
         return TrialSamples(
-            table=pa.concat_tables([SCHEMA.empty_table(), *tables]),
+            table=table,
             t0_ns=t0_ns,
-            t_end_ns=max(ends.values()),
+            t_end_ns=max(batch.finished_ns - clocks[host].offset_ns for host, batch in last.items()),
             nic={host: dict(batch.nic_growth) for host, batch in last.items()},
-            simulation=_simulated(last.values()),
+            simulation=simulated(last.values()),
+            start=started,
+            qp_states={host: dict(batch.qp_states) for host, batch in last.items() if batch.qp_states},
         )
 
-    def _ask(self, method: str, requests: Mapping[str, Any]) -> dict[str, Any]:
-        """Call one unary method on many agents at the same time; the first failure ends all."""
-        calls = {
-            host: getattr(self._stub(host), method).future(request, timeout=self._answer_seconds)
-            for host, request in requests.items()
-        }
-        replies = {}
-        for host, call in calls.items():
-            try:
-                replies[host] = call.result()
-            except grpc.RpcError as error:
-                for other in calls.values():
-                    other.cancel()
-                raise LabError(host, explain(self._agents[host], error)) from error
-        return replies
+    def _check_agents(self, replies: Mapping[str, agent_pb2.Description]) -> None:
+        for host, reply in replies.items():
+            agent = self._calls.agents[host]
+            if reply.host != host:
+                raise LabError(host, f"the agent at {agent.address}:{agent.port} is that of {reply.host!r}")
+        foreign = [host for host, reply in replies.items() if reply.version != __version__]
+        if foreign:
+            others = f" ({len(foreign)} of {len(replies)} agents differ: {named(foreign)})" if foreign[1:] else ""
+            raise LabError(
+                foreign[0],
+                f"the agent has version {replies[foreign[0]].version}, the coordinator {__version__}{others}; "
+                "install the same",
+            )
 
-    def _collect(self, run: agent_pb2.RunRequest, hosts: Iterable[str]) -> dict[str, list[agent_pb2.SampleBatch]]:
-        """Start every host and read its batches; as soon as one fails, the calls to all others are cancelled."""
-        calls = {host: self._stub(host).Run(run, timeout=self._trial_seconds) for host in hosts}
-        failed: list[str] = []
-        for host, call in calls.items():
-            call.add_done_callback(_cancel_all_on_failure(host, calls, failed))
-        batches = {}
-        for host, call in calls.items():
-            try:
-                batches[host] = list(call)
-            except grpc.RpcError as error:
-                culprit = failed[0] if failed else host
-                if calls[culprit].code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                    late = [name for name, other in calls.items() if other.code() != grpc.StatusCode.OK]
-                    raise LabError(late[0], self._too_late(late)) from error
-                raise LabError(culprit, explain(self._agents[culprit], calls[culprit])) from error
-        return batches
+    def _agents_of(self, load: TrialLoad) -> dict[str, agent_pb2.Description]:
+        """Return what the agents of a load's hosts say of themselves; those not asked yet are asked."""
+        unknown = [host for host in load.transfers if host not in self._described]
+        if unknown:
+            self.describe(unknown)
+        return {host: self._described[host] for host in load.transfers}
 
-    def _too_late(self, hosts: list[str]) -> str:
-        others = f" (nor did {', '.join(hosts[1:])})" if hosts[1:] else ""
-        return (
-            f"the agent did not end the trial within {self._trial_seconds:g} s{others}; "
-            "see that it runs and is not overloaded"
+    def _arm(self, trial: str, load: TrialLoad, *, trigger: bool) -> _Armed:
+        """Make every queue pair of a trial ready."""
+        began_ns = time.monotonic_ns()
+        prepared = self._ask(
+            "Prepare",
+            requests.prepare_requests(trial, load, transport=self._transport, verify=self._verify, trigger=trigger),
         )
+        took_ns = time.monotonic_ns() - began_ns
+        connected = self._ask("Connect", requests.connect_requests(trial, load, prepared))
+        joined = self._ask("Join", requests.join_requests(trial, load, connected))
+        return _Armed(
+            answers=[
+                (host, reply.now_ns) for replies in (prepared, connected, joined) for host, reply in replies.items()
+            ],
+            told_ns=min(2 * took_ns, _TELL_NS * len(prepared)),
+            trigger=start.choose_trigger(requests.senders_of(load), prepared) if trigger else None,
+        )
+
+    def _clocks_for(self, load: TrialLoad, agents: Mapping[str, agent_pb2.Description]) -> dict[str, Reading]:
+        """Return the participants' clocks; where a test names a window, known well enough for it."""
+        clocks = self._clocks.readings(agents)
+        if load.start_window_ns is None:
+            return clocks
+        senders = requests.senders_of(load)
+        try:
+            start.check_clocks(load.start_window_ns, {host: clocks[host] for host in senders})
+        except TrialError:  # as they were measured a while ago: once more
+            self._clocks.measure(agents, max_age_ns=0)
+            clocks = self._clocks.readings(agents)
+            start.check_clocks(load.start_window_ns, {host: clocks[host] for host in senders})
+        return clocks
+
+    def _ask(self, method: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return self._calls.ask(method, asked, self._answer_seconds)
+
+    def _collect(
+        self, run: Mapping[str, agent_pb2.RunRequest], spool: Spool, seconds: float
+    ) -> dict[str, agent_pb2.SampleBatch]:
+        """Start every host and keep what it sends; return its last batch, without rows."""
+        last: dict[str, agent_pb2.SampleBatch] = {}
+
+        def take(host: str, batch: agent_pb2.SampleBatch) -> None:
+            spool.add(host, batch.arrow, batch.receipts)
+            batch.ClearField("arrow")
+            batch.ClearField("receipts")
+            last[host] = batch
+
+        failures = self._calls.read("Run", run, take, seconds)
+        if failures:
+            late = [host for host, error in failures.items() if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED]
+            if late and late[0] == next(iter(failures)):
+                raise LabError(late[0], _too_late(late, seconds))
+            raise self._calls.failure(failures, len(run))
+        for host in run:
+            if host not in last or not last[host].finished_ns:
+                raise LabError(host, "the agent ended its samples without saying when the trial ended")
+        return last
 
     def _abandon(self, trial: str, hosts: Iterable[str]) -> None:
-        """Tell every host to forget a trial; hang up on those that do not answer."""
-        request = agent_pb2.StopRequest(trial=trial)
-        calls = {
-            host: self._connections[host].stub.Stop.future(request, timeout=_STOP_SECONDS)
-            for host in hosts
-            if host in self._connections
-        }
-        for host, call in calls.items():
-            if call.exception() is not None:
-                self._connections.pop(host).close()
-
-    def _stub(self, host: str) -> AgentStub:
-        if host not in self._connections:
-            if host not in self._agents:
-                raise SpecError(f"{host}: no agent is known for this host; known: {', '.join(self._agents)}")
-            agent = self._agents[host]
-            files = (agent.ca, agent.cert, agent.key)
-            if files not in self._credentials:
-                self._credentials[files] = credentials_of(agent)
-            self._connections[host] = Connection(agent, self._credentials[files])
-        return self._connections[host].stub
+        """Tell every host to forget a trial; hang up on those that do not answer, who may be others when they do."""
+        stop = agent_pb2.StopRequest(trial=trial)
+        for host in self._calls.tell("Stop", dict.fromkeys(hosts, stop), _STOP_SECONDS):
+            if host in self._described:
+                self._clocks.forget(host, self._described.pop(host))
 
 
-def _prepare_requests(trial: str, load: TrialLoad) -> dict[str, agent_pb2.PrepareRequest]:
-    return {
-        host: agent_pb2.PrepareRequest(
-            trial=trial,
-            seed=load.seed,
-            transfers=[
-                agent_pb2.Transfer(
-                    peer=transfer.peer,
-                    qp=transfer.qp,
-                    size_bytes=transfer.size_bytes,
-                    offset_ns=transfer.offset_ns,
-                    priority=transfer.priority,
-                )
-                for transfer in transfers
-            ],
-        )
-        for host, transfers in load.transfers.items()
-    }
+def _too_late(hosts: list[str], seconds: float) -> str:
+    others = f" (nor did {named(hosts[1:])})" if hosts[1:] else ""
+    return f"the agent did not end the trial within {seconds:g} s{others}; see that it runs and is not overloaded"
 
 
-def _senders(
-    load: TrialLoad, prepared: Mapping[str, Iterable[agent_pb2.Endpoint]]
-) -> Mapping[str, list[agent_pb2.Endpoint]]:
-    """Return receiving host -> the endpoints of the queue pairs that will send to it."""
-    receivers = {
-        (host, transfer.qp): transfer.peer for host, transfers in load.transfers.items() for transfer in transfers
-    }
-    senders: dict[str, list[agent_pb2.Endpoint]] = defaultdict(list)
-    for host, endpoints in prepared.items():
-        for endpoint in endpoints:
-            if (host, endpoint.qp) not in receivers:
-                raise LabError(host, f"the agent prepared queue pair {endpoint.qp}, which the trial does not use")
-            senders[receivers[host, endpoint.qp]].append(endpoint)
-    return senders
+def _check_times(last: Mapping[str, agent_pb2.SampleBatch], clocks: Mapping[str, Reading], t0_ns: int) -> None:
+    """Check that each host's trial lies between T0 and now.
 
-
-def _simulated(last: Iterable[agent_pb2.SampleBatch]) -> Simulated | None:
-    """Return how the trial was simulated: one simulation serves all hosts, and each of them says so."""
-    said = [batch for batch in last if batch.method]
-    if not said:
-        return None
-    return Simulated(said[0].method, said[0].simulated_ns, said[0].skipped_ns)
-
-
-def _cancel_all_on_failure(host: str, calls: Mapping[str, Any], failed: list[str]) -> Callable[[grpc.Call], None]:
-    def done(call: grpc.Call) -> None:
-        if call.code() != grpc.StatusCode.OK and not failed:
-            failed.append(host)
-            for other in calls.values():
-                other.cancel()
-
-    return done
+    Raises:
+        LabError: It does not: a clock was set since it was measured.
+    """
+    now_ns = time.time_ns()
+    for host, batch in last.items():
+        reading = clocks[host]
+        slack_ns = reading.uncertainty_ns + _CLOCK_SLACK_NS
+        began_ns = (batch.started_ns or t0_ns + reading.offset_ns) - reading.offset_ns
+        ended_ns = batch.finished_ns - reading.offset_ns
+        if began_ns < t0_ns - slack_ns or ended_ns > now_ns + slack_ns:
+            raise LabError(
+                host,
+                f"by its clock its trial began {start.shown_ns(began_ns - t0_ns)} after T0 and ended "
+                f"{start.shown_ns(now_ns - ended_ns)} before its last sample was here, so its clock or ours "
+                "was set; let their time services settle (chronyc tracking) and run again",
+            )
