@@ -192,7 +192,8 @@ def main(folder, *hosts):
             ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
             if os.getppid() == parent:
                 os._exit(agent.run(config))
-        print(json.dumps({"host": host, "pid": pid}), flush=True)
+        sys.stdout.write(json.dumps({"host": host, "pid": pid}) + "\n")
+        sys.stdout.flush()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         try:

@@ -121,7 +121,9 @@ def _could_not_delete(function: object, path: str, error: object) -> None:
 
 
 def _say(**line: object) -> None:
-    print(json.dumps(line), flush=True)  # noqa: T201 - whoever starts an agent reads this line
+    """Tell whoever has started the agent: one line, in one piece."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
