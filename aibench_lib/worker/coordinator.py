@@ -18,7 +18,7 @@ from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker import agent_pb2, requests, start
 from aibench_lib.worker.agents import Agent
 from aibench_lib.worker.calls import Calls, named
-from aibench_lib.worker.clocks import Clocks, Reading, is_simulated
+from aibench_lib.worker.clocks import Clocks, Reading, is_simulated, pair_uncertainty_ns
 from aibench_lib.worker.completeness import check_complete
 from aibench_lib.worker.spool import Spool
 from aibench_lib.worker.trial_samples import TrialSamples, simulated
@@ -174,6 +174,7 @@ class Coordinator:
             nic={host: dict(batch.nic_growth) for host, batch in last.items()},
             simulation=simulated(last.values()),
             start=started,
+            clock_uncertainty_ns=pair_uncertainty_ns(clocks),
             qp_states={host: dict(batch.qp_states) for host, batch in last.items() if batch.qp_states},
         )
 

@@ -36,6 +36,8 @@ class TrialSamples:
     """How the trial was simulated, None where packets are real."""
     start: Started | None = None
     """How the senders began; None in a simulated lab, where they begin at T0, and where a transport does not say it."""
+    clock_uncertainty_ns: int = 0
+    """To how much the difference between any two participants' clocks is known; 0 where they have one clock [ns]."""
     qp_states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Host -> ``peer/qp`` -> the queue pair's state at the trial's end, of hosts whose transport can be asked."""
 
