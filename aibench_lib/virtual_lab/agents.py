@@ -55,6 +55,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         nic: What the NIC is.
         storms: The PAUSE storms of all NICs.
         moment_ns: Tells lab time, in a trial as far as it has come.
+        clock_id: What all agents of the lab call its clock.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         nic: str,
         storms: Storms,
         moment_ns: Callable[[], int],
+        clock_id: str,
     ) -> None:
         self._host = host
         self._hosts = hosts
@@ -76,6 +78,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         self._nic = nic
         self._storms = storms
         self._moment_ns = moment_ns
+        self._clock_id = clock_id
 
     async def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> agent_pb2.Description:  # noqa: N802 - the names of the service definition
         """Say who the agent is."""
@@ -87,6 +90,8 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             clock=CLOCK,
             now_ns=self._now_ns(),
             nic=self._nic,
+            clock_id=self._clock_id,
+            transports=[_TRANSPORT],
         )
 
     async def Prepare(self, request: agent_pb2.PrepareRequest, context: Context) -> agent_pb2.Prepared:  # noqa: N802

@@ -1,6 +1,7 @@
 """The virtual lab itself: every server of every node, in one event loop."""
 
 import asyncio
+import secrets
 import functools
 import threading
 import time
@@ -56,6 +57,7 @@ class Lab:
         # On a whole second, so that trials meet the sampling grid alike at every start: same seed, same values.
         self.world = World(spec.topology, spec.parameters, self.switches, start_ns - start_ns % NS_PER_SECOND)
         wire(self.switches.values(), spec.topology, self.world.is_up, lambda: self.world.now_ns)
+        self._clock_id = f"lab {secrets.token_hex(8)}"
         self._topology = spec.topology
         self._platforms = spec.platforms
         self._directory = directory
@@ -155,6 +157,7 @@ class Lab:
             nic=f"simulated {self.world.nic_bps(host) / GBPS:g} Gb/s",
             storms=self.world.storms,
             moment_ns=lambda: self.world.moment_ns,
+            clock_id=self._clock_id,
         )
         server = await agents.serve_agent(service, self.addresses[host], tls)
         self._agents[host] = server

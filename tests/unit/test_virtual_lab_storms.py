@@ -145,6 +145,7 @@ def ask(clock):
         nic="",
         storms=storms,
         moment_ns=lambda: clock.now_ns,
+        clock_id="lab",
     )
 
     def ask(act, priority=3, seconds=0.0, host="c"):
