@@ -94,7 +94,7 @@ def burst_load(point: Point, site: Site, terms: Terms, seed: int) -> TrialLoad:
     first = site.senders[0]
     transfers[first] += _small(receiver, PROBE_QP, numbers["probe_priority"], end_ns)
     transfers[first] += _small(elsewhere, VICTIM_QP, LOSSLESS_PRIORITY, end_ns)
-    return TrialLoad(transfers={**transfers, **dict.fromkeys(site.receivers, ())}, seed=seed)
+    return TrialLoad(transfers={**transfers, **dict.fromkeys(site.receivers, ())}, seed=seed, start_window_ns=window_ns)
 
 
 def _small(peer: str, qp: int, priority: int, end_ns: int) -> tuple[Transfer, ...]:

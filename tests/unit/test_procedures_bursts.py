@@ -70,6 +70,7 @@ def test_every_block_is_posted_within_the_arrival_window_after_the_calm(window_s
         (SITE.receivers[0], 16_000_000, 3)
     }
     assert all(0 <= block.offset_ns - CALM_NS <= window_seconds * 1e9 for _, block in blocks)
+    assert load.start_window_ns == round(window_seconds * 1e9)  # the workers' clocks must be known for it
 
 
 def test_arrivals_are_spread_evenly_over_the_window():
