@@ -91,7 +91,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             now_ns=self._now_ns(),
             nic=self._nic,
             clock_id=self._clock_id,
-            transports=[_TRANSPORT],
+            transports=[TRANSPORT],
         )
 
     async def Prepare(self, request: agent_pb2.PrepareRequest, context: Context) -> agent_pb2.Prepared:  # noqa: N802

@@ -1,8 +1,8 @@
 """The virtual lab itself: every server of every node, in one event loop."""
 
 import asyncio
-import secrets
 import functools
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
