@@ -1,17 +1,19 @@
-"""The ``aibench`` command: the virtual lab, the switch platforms, reports of stored runs, sweeps of the simulator."""
+"""The ``aibench`` command: labs of this machine, switch platforms, reports of stored runs, sweeps of the simulator."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aibench_lib import __version__
 from aibench_lib.errors import AibenchError
 
+if TYPE_CHECKING:
+    from aibench_lib.labs import Lab
+
 _INVENTORY = Path("inventory/simulated")
-_STATE = Path(".aibench/lab")
-_NETWORK = "127.81"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,17 +32,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="aibench", description=__doc__)
     parser.add_argument("--version", action="version", version=f"aibench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    lab = commands.add_parser("lab", help="the virtual lab").add_subparsers(required=True, metavar="up|down|status")
+    lab = commands.add_parser("lab", help="the labs of this machine").add_subparsers(
+        required=True, metavar="up|down|status"
+    )
     up = lab.add_parser("up", help="start it; it stays until `aibench lab down`")
-    up.add_argument("--inventory", type=Path, default=_INVENTORY, help="default: %(default)s")
-    up.add_argument("--network", default=_NETWORK, help="a /16 of loopback addresses (default: %(default)s)")
+    up.add_argument("--network", help="first two octets of a /16 of addresses (default: as the inventory says)")
     up.set_defaults(run=_lab_up)
     down = lab.add_parser("down", help="end it")
     down.set_defaults(run=_lab_down)
     status = lab.add_parser("status", help="say whether it is up (exit code 1 if not)")
     status.set_defaults(run=_lab_status)
+    up.add_argument("--inventory", type=Path, default=_INVENTORY, help="of which lab (default: %(default)s)")
+    for command in (down, status):
+        command.add_argument("--inventory", type=Path, help="of which lab (default: of any)")
     for command in (up, down, status):
-        command.add_argument("--state", type=Path, default=_STATE, help="state folder (default: %(default)s)")
+        command.add_argument("--state", type=Path, help="state folder (default: one for each kind of lab, in .aibench)")
     platforms = commands.add_parser("platforms", help="say what each switch platform can be told, and in which range")
     platforms.add_argument("feature", nargs="?", help="such as ecn; default: all")
     platforms.set_defaults(run=_platforms)
@@ -57,32 +63,47 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _lab_up(options: argparse.Namespace) -> int:
-    from aibench_lib.virtual_lab import daemon  # the other commands do without its imports
+    from aibench_lib import labs  # the other commands do without its imports
 
-    state = daemon.up(options.inventory.resolve(), options.state.resolve(), options.network, None, print)
-    print(f"virtual lab: up on {state.network}.0.0/16, process {state.pid}")
-    print(f"user admin, password in {options.state}/password")
+    lab = labs.of_inventory(options.inventory)
+    state_dir = options.state or lab.state_dir
+    state = lab.up(options.inventory.resolve(), state_dir.resolve(), options.network or lab.network, None, print)
+    print(f"{lab.title}: up on {state.network}.0.0/16, process {state.pid}")
+    print(lab.login.format(state=state_dir))
     return 0
 
 
 def _lab_down(options: argparse.Namespace) -> int:
-    from aibench_lib.virtual_lab import daemon
-
-    was_up = daemon.status(options.state.resolve()) is not None
-    daemon.down(options.state.resolve())
-    print("virtual lab down" if was_up else "the virtual lab was not up")
+    ended = 0
+    for lab, state_dir in _labs(options):
+        was_up = lab.status(state_dir.resolve()) is not None
+        lab.down(state_dir.resolve())
+        if was_up:
+            print(f"{lab.title} down")
+            ended += 1
+    if not ended:
+        print("no lab was up")
     return 0
 
 
 def _lab_status(options: argparse.Namespace) -> int:
-    from aibench_lib.virtual_lab import daemon
+    running = [(lab, state) for lab, state_dir in _labs(options) if (state := lab.status(state_dir.resolve()))]
+    for lab, state in running:
+        print(f"{lab.title}: up on {state.network}.0.0/16, process {state.pid}")
+    if not running:
+        print("no lab is up")
+    return 0 if running else 1
 
-    state = daemon.status(options.state.resolve())
-    if state is None:
-        print("virtual lab: down")
-        return 1
-    print(f"virtual lab: up on {state.network}.0.0/16, process {state.pid}")
-    return 0
+
+def _labs(options: argparse.Namespace) -> "list[tuple[Lab, Path]]":
+    """Return the labs that a command is about, and where their state is."""
+    from aibench_lib import labs
+
+    if options.inventory:
+        chosen = [labs.of_inventory(options.inventory)]
+    else:
+        chosen = [labs.SIMULATED] if options.state else list(labs.ALL.values())
+    return [(lab, options.state or lab.state_dir) for lab in chosen]
 
 
 def _platforms(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Bring the virtual lab up or down, or keep it alive for a process."""
+"""Bring a lab of this machine up or down, or keep it alive for a process."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from aibench_lib.errors import AibenchError
-from aibench_lib.virtual_lab import daemon
+from aibench_lib.labs import ALL
 
 
 class ActionModule(ActionBase):
@@ -22,6 +22,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(
             {
+                "kind": {"choices": list(ALL), "default": "simulated"},
                 "state": {"choices": ["up", "held", "down"], "default": "up"},
                 "inventory": {"type": "path"},
                 "network": {"type": "str", "default": "127.81"},
@@ -29,19 +30,20 @@ class ActionModule(ActionBase):
                 "holder": {"type": "int"},
             }
         )
+        lab = ALL[str(args["kind"])]
         state_dir = Path(str(args["state_dir"])).resolve()
         try:
             if args["state"] == "down":
-                was_up = daemon.status(state_dir) is not None
-                daemon.down(state_dir)
+                was_up = lab.status(state_dir) is not None
+                lab.down(state_dir)
                 return {"changed": was_up}
             if args["state"] == "held":
-                daemon.hold(state_dir, int(args["holder"]))
+                lab.hold(state_dir, int(args["holder"]))
                 return {"changed": False}
-            was_up = daemon.status(state_dir) is not None
-            lab = daemon.up(
+            was_up = lab.status(state_dir) is not None
+            started = lab.up(
                 Path(str(args["inventory"])).resolve(), state_dir, str(args["network"]), os.getppid(), Display().display
             )
         except AibenchError as error:
             return {"failed": True, "msg": str(error)}
-        return {"changed": not was_up, "lab_instance": lab.lab_instance}
+        return {"changed": not was_up, "lab_instance": started.lab_instance}
