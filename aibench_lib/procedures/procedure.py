@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Port, Topology, TrialLoad
+from aibench_lib.telemetry.measurements import schema
 from aibench_lib.units import NS_PER_SECOND
 
 LOSSLESS_PRIORITY = 3
@@ -78,6 +79,8 @@ class Terms:
     trial_seconds: float | None
     """How long a trial lasts where the test has a duration [s, lab clock]."""
     fabric: Fabric
+    overrun_seconds: float = 30.0
+    """How long what is outstanding at the end of a trial's length may take [s, lab clock]."""
 
     @property
     def duration_ns(self) -> int:
@@ -89,6 +92,10 @@ class Terms:
         if self.trial_seconds is None:
             raise SpecError("trial_seconds: missing; neither the catalogue nor the profile says how long a trial lasts")
         return round(self.trial_seconds * NS_PER_SECOND)
+
+
+def _not_reported(_: Port) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in schema("interface").names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +121,12 @@ class Observation:
     point: Point
     site: Site
     fabric: Fabric
+    interface_of: Callable[[Port], pd.DataFrame] = _not_reported
+    """Likewise the ``interface`` fields of a switch port."""
+    length_ns: int = 0
+    """How long was sent, of tests that have a duration; what was outstanding then came later [ns]."""
+    clock_uncertainty_ns: int = 0
+    """To how much the difference between any two hosts' clocks is known, 0 where they have one [ns]."""
 
     @property
     def queue(self) -> pd.DataFrame:
@@ -168,6 +181,14 @@ def _no_series(_: Observation) -> pd.DataFrame | None:
     return None
 
 
+def _no_remarks(_: Observation) -> Mapping[str, str]:
+    return {}
+
+
+def _no_check(_: Point, __: Site, ___: Terms) -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Procedure:
     """One test of the draft, as the runner drives it."""
@@ -175,13 +196,17 @@ class Procedure:
     changes: Callable[[Point, Fabric], tuple[Change, ...]]
     """Setting and fabric -> how the switches are configured."""
     site: Callable[[Point, Fabric], Site]
-    """Point and fabric -> where the load goes."""
+    """Point and fabric -> where the load goes.  A point that this lab is too small for is not attainable."""
     load: Callable[[Point, Site, Terms, int], TrialLoad]
     """Point, site, terms and seed -> what every host sends."""
     measure: Callable[[Observation], Mapping[str, float | None]]
     """One trial -> a value a ``Quantity``; None where the trial does not define it."""
     quantities: tuple[Quantity, ...]
     distributions: tuple[Distribution, ...] = ()
+    check: Callable[[Point, Site, Terms], None] = _no_check
+    """Refuses a point that cannot be offered under these terms, as not attainable."""
+    remarks: Callable[[Observation], Mapping[str, str]] = _no_remarks
+    """One trial -> what the report says of how its values came about; kept with its samples."""
     series: Callable[[Observation], pd.DataFrame | None] = _no_series
     """One trial -> a table over time that figures need; its ``attrs`` are kept with it."""
 

@@ -11,7 +11,7 @@ from aibench_lib.catalogue import Benchmark, load_benchmarks, points, settings
 from aibench_lib.errors import NotAttainable, SpecError
 from aibench_lib.model import Deviation
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import Change, Point, Procedure
+from aibench_lib.procedures.procedure import Change, Fabric, Point, Procedure, Terms
 from aibench_lib.run.lab import Lab
 from aibench_lib.spec import build
 from aibench_lib.switch.setting import parse_setting
@@ -32,17 +32,20 @@ class Profile:
     """Sampling interval of every other counter; None: 100 times that of the observed queue [ns]."""
     trial_seconds: float | None = None
     """How long a trial lasts, of the tests that have a duration [s, lab clock]."""
+    overrun_seconds: float = 30.0
+    """How long what is outstanding at the end of a trial's length may take; points that need longer at line rate are
+    left out [s, lab clock]."""
     seed: int = 1
     tests: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Test id -> the keys above that differ for this test."""
 
     def __post_init__(self) -> None:
         for name, value in self._numbers().items():
-            kinds = (int, float) if name == "trial_seconds" else int
+            kinds = (int, float) if name.endswith("_seconds") else int
             if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) or value < 0):
                 raise ValueError(f"{name}: expected a whole number, found {value!r}")
-        if 0 in (self.trials, self.telemetry_interval_ns, self.trial_seconds):
-            raise ValueError("trials, telemetry_interval_ns and trial_seconds must not be 0")
+        if 0 in (self.trials, self.telemetry_interval_ns, self.trial_seconds, self.overrun_seconds):
+            raise ValueError("trials, telemetry_interval_ns, trial_seconds and overrun_seconds must not be 0")
         known = [name for name in self._numbers() if name != "seed"]
         for test, own in self.tests.items():
             for name in own:
@@ -70,6 +73,8 @@ class PlannedTest:
     """How long a trial lasts where the test has a duration [s, lab clock]."""
     not_attainable: Mapping[str, str] = field(default_factory=dict)
     """A setting that is left out, as it is shown -> why the switches cannot take it."""
+    points_left_out: Mapping[str, str] = field(default_factory=dict)
+    """A point that is left out, as it is shown -> why this lab or profile cannot offer it."""
 
     @property
     def total_trials(self) -> int:
@@ -134,17 +139,22 @@ def _section(test: str) -> int:
 
 
 def plan_tests(tests: Sequence[str], profile: Profile, lab: Lab) -> tuple[PlannedTest, ...]:
-    """Return the settings, points and trials of each test; what the lab's switches cannot take is left out.
+    """Return the settings, points and trials of each test; what the lab cannot take or offer is left out.
 
     Raises:
-        SpecError: The lab does not fit a test, the inventory lacks a value that a setting needs, or no setting of any
-            test is attainable.
+        SpecError: The lab does not fit a test, the inventory lacks a value that a setting needs, or no setting and
+            point of any test is attainable.
     """
     planned = tuple(_plan(load_benchmarks()[id_], profile, lab) for id_ in tests)
     if not any(test.settings for test in planned):
-        reasons = dict.fromkeys(reason for test in planned for reason in test.not_attainable.values())
+        reasons = dict.fromkeys(reason for test in planned for reason in _reasons(test).values())
         raise SpecError(f"tests: {', '.join(tests)}: {'; '.join(reasons)}")
     return planned
+
+
+def _reasons(test: PlannedTest) -> Mapping[str, str]:
+    """Return what is left out of a test -> why: settings, then points."""
+    return {**test.not_attainable, **test.points_left_out}
 
 
 def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
@@ -159,14 +169,43 @@ def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
         except NotAttainable as error:
             refused[shown(setting)] = str(error)
     own = profile.of(benchmark.id)
+    trial_seconds = own.trial_seconds or benchmark.trial_seconds
+    possible, left_out = (
+        _points(benchmark, terms_of(own, trial_seconds, lab.fabric(benchmark.id))) if attainable else ([], {})
+    )
     return PlannedTest(
         benchmark=benchmark,
-        settings=tuple(attainable),
-        points=tuple(points(benchmark)),
+        settings=tuple(attainable) if possible else (),
+        points=tuple(possible),
         trials=own.trials or benchmark.trials,
-        trial_seconds=own.trial_seconds or benchmark.trial_seconds,
+        trial_seconds=trial_seconds,
         not_attainable=refused,
+        points_left_out=left_out,
     )
+
+
+def terms_of(profile: Profile, trial_seconds: float | None, fabric: Fabric) -> Terms:
+    """Return what a test's own profile decides of its load."""
+    return Terms(
+        start_jitter_ns=profile.start_jitter_ns,
+        trial_seconds=trial_seconds,
+        fabric=fabric,
+        overrun_seconds=profile.overrun_seconds,
+    )
+
+
+def _points(benchmark: Benchmark, terms: Terms) -> tuple[list[Point], dict[str, str]]:
+    """Return the points that the lab can offer, and why it cannot offer the others."""
+    procedure = PROCEDURES[benchmark.id]
+    possible: list[Point] = []
+    left_out: dict[str, str] = {}
+    for point in points(benchmark):
+        try:
+            procedure.check(point, procedure.site(point, terms.fabric), terms)
+            possible.append(point)
+        except NotAttainable as error:
+            left_out[shown(point)] = str(error)
+    return possible, left_out
 
 
 def _check_attainable(change: Change, lab: Lab) -> None:
@@ -218,7 +257,7 @@ def planned_deviations(planned: Sequence[PlannedTest]) -> list[Deviation]:
     left_out = [
         Deviation(subject=f"Test {test.benchmark.id}: {setting}", draft="to be measured", here=reason)
         for test in planned
-        for setting, reason in test.not_attainable.items()
+        for setting, reason in _reasons(test).items()
     ]
     shorter = [
         Deviation(
@@ -277,7 +316,7 @@ def said(planned: Sequence[PlannedTest]) -> list[str]:
             f"Test {test.benchmark.id} {test.benchmark.title}: {counted(len(test.settings), 'setting')} x "
             f"{counted(len(test.points), 'point')} x {counted(test.trials, 'trial')} = "
             f"{counted(test.total_trials, 'trial')}",
-            *(f"  left out: {setting}: {reason}" for setting, reason in test.not_attainable.items()),
+            *(f"  left out: {what}: {reason}" for what, reason in _reasons(test).items()),
         )
     ]
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from aibench_lib import stats
 from aibench_lib.files import write_json, write_whole
+from aibench_lib.kpi.names import BARE, qualified
 from aibench_lib.model import LabKind, Value
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Distribution, Quantity, defined
@@ -48,13 +49,14 @@ def summarise(run: str, lab: LabKind, trials: Iterable[Mapping[str, Any]], sampl
             "lab": lab,
             "method": max(method_of(member) for member in members),
         }
+        transport = "+".join(sorted({str(member.get("transport", BARE)) for member in members}))
         procedure = PROCEDURES[test]
         for quantity in procedure.quantities:
-            values.append(_mean(quantity, members, common))
+            values.append(_mean(quantity, members, {**common, "kpi": qualified(quantity.kpi, transport)}))
         for distribution in procedure.distributions:
             tables = [pq.read_table(samples / f"{member['trial']}.parquet") for member in members]
             pooled = np.concatenate([distribution.of(table) for table in tables])
-            values.extend(_percentiles(distribution, pooled, common))
+            values.extend(_percentiles(distribution, pooled, {**common, "kpi": qualified(distribution.kpi, transport)}))
     return values
 
 
@@ -83,7 +85,6 @@ def _mean(quantity: Quantity, trials: Sequence[Mapping[str, Any]], common: Mappi
     low, high = stats.mean_confidence_interval(seen) if seen.size else (None, None)
     return Value(
         **common,
-        kpi=quantity.kpi,
         statistic="mean",
         value=float(seen.mean()) if seen.size else None,
         unit=quantity.unit,
@@ -98,7 +99,6 @@ def _percentiles(what: Distribution, pooled: np.ndarray, common: Mapping[str, An
     def row(statistic: str, value: float | None, interval: tuple[float | None, float | None]) -> Value:
         return Value(
             **common,
-            kpi=what.kpi,
             statistic=statistic,
             value=value,
             unit=what.unit,

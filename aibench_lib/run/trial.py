@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aibench_lib.errors import TrialError
 from aibench_lib.files import write_whole
 from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
-from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric, Observation, Point, Procedure, Site, Terms
+from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric, Observation, Point, Procedure, Site
 from aibench_lib.run.lab import Lab
-from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile
+from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, terms_of
 from aibench_lib.telemetry import frames
 from aibench_lib.telemetry.control import Collector
 from aibench_lib.telemetry.ledger import Window
+from aibench_lib.units import NS_PER_SECOND
 from aibench_lib.worker.coordinator import Coordinator
 from aibench_lib.worker.trial_samples import TrialSamples
 
@@ -47,11 +49,7 @@ class Bench:
         Raises:
             TrialError: Not everything was sent, or not in time.
         """
-        terms = Terms(
-            start_jitter_ns=self.profile.start_jitter_ns,
-            trial_seconds=self.planned.trial_seconds,
-            fabric=self._fabric,
-        )
+        terms = terms_of(self.profile, self.planned.trial_seconds, self._fabric)
         load = self._procedure.load(trial.point, self._site(trial), terms, trial.seed)
         return self.coordinator.run_trial(name, load, self.profile.start_lead_ns)
 
@@ -67,9 +65,11 @@ class Bench:
             raise TrialError("; ".join(window.reasons))
         seen = self._observation(trial, sent, window)
         values = self._procedure.measure(seen)
+        remarks = dict(self._procedure.remarks(seen))
         about = {"trial": trial.id, "test": self.planned.benchmark.id, "t0_ns": sent.t0_ns, "t_end_ns": sent.t_end_ns}
+        about["transport"] = "+".join(sorted(pc.unique(sent.table["transport"]).to_pylist()))
         where = {"setting": dict(self.setting), "point": dict(trial.point)}
-        self._write("samples", trial, sent.table, {**about, **where})
+        self._write("samples", trial, sent.table, {**about, **where, **remarks})
         series = self._procedure.series(seen)
         if series is not None:
             table = pa.Table.from_pandas(series, preserve_index=False)
@@ -77,7 +77,7 @@ class Bench:
                 "series", trial, table, {**about, **where, **{str(key): value for key, value in series.attrs.items()}}
             )
         simulation = {"simulation": asdict(sent.simulation)} if sent.simulation else {}
-        return {**about, **where, **simulation, "seed": trial.seed, "values": dict(values)}
+        return {**about, **where, **simulation, "seed": trial.seed, "values": dict(values), "remarks": remarks}
 
     def _observation(self, trial: PlannedTrial, sent: TrialSamples, window: Window) -> Observation:
         site = self._site(trial)
@@ -93,6 +93,7 @@ class Bench:
             queue_of=functools.cache(
                 lambda port: series("queue", port, queue=str(switches[port.node].options["queue"]))
             ),
+            interface_of=functools.cache(lambda port: series("interface", port)),
             pfc_of=functools.cache(lambda port: series("pfc", port, priority=str(LOSSLESS_PRIORITY))),
             nic=sent.nic,
             t0_ns=sent.t0_ns,
@@ -103,6 +104,8 @@ class Bench:
             point=trial.point,
             site=site,
             fabric=self._fabric,
+            length_ns=round((self.planned.trial_seconds or 0) * NS_PER_SECOND),
+            clock_uncertainty_ns=sent.clock_uncertainty_ns,
         )
 
     @property
