@@ -84,6 +84,8 @@ def _platform(parts: dict[str, object], where: str) -> Platform:
     platform = build(Platform, parts, where.removesuffix(": "))
     if platform.transport is Transport.NETMIKO and platform.cli is None:
         raise SpecError(f"{where}cli: missing; transport netmiko needs it")
+    if platform.polled and (platform.cli is None or platform.telemetry):
+        raise SpecError(f"{where}polled: is for a platform with `cli` and without `telemetry`")
     if platform.transport is Transport.GNMI and not platform.gnmi.snapshot:
         raise SpecError(f"{where}gnmi.snapshot: missing; transport gnmi needs to know what to bring back")
     return platform

@@ -73,10 +73,9 @@ def reachability(lab: Lab, inspected: Sequence[Inspected], agents: Agents) -> It
                 yield red("login", one.host, f"cannot {what}: {why}")
         for note in one.notes:
             yield yellow("login", one.host, f"does not answer everything: {note}")
-        if not load_platform(lab.switches[one.host].platform).telemetry:
-            yield yellow(
-                "login", one.host, "its platform streams no telemetry; nothing of this switch will be recorded"
-            )
+        platform = load_platform(lab.switches[one.host].platform)
+        if not platform.telemetry and platform.polled is None:
+            yield yellow("login", one.host, "its platform tells no telemetry; nothing of this switch will be recorded")
     well = [one.host for one in inspected if not one.cli and not one.gnmi]
     if well:
         yield green(

@@ -10,6 +10,7 @@ from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import Profile
 from aibench_lib.switch.target import Target
 from aibench_lib.telemetry.measurements import TAGS
+from aibench_lib.telemetry.polled import poll_command
 from aibench_lib.telemetry.subscription import Subscription
 
 _COARSE = 100
@@ -32,6 +33,7 @@ def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[S
     coarse_ns = profile.fabric_interval_ns or _COARSE * profile.telemetry_interval_ns
     found: list[Subscription] = []
     for target in lab.switches.values():
+        found += _polled(lab, target, profile.telemetry_interval_ns)
         fine = [port.interface for port in watched if port.node == target.host]
         for entry in load_platform(target.platform).telemetry:
             if entry.measurement in ("queue", "pfc"):
@@ -43,6 +45,37 @@ def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[S
                     _subscription(target, entry, interface, coarse_ns) for interface in _all(lab, target.host, entry)
                 ]
     return found
+
+
+def _polled(lab: Lab, target: Target, interval_ns: int) -> Iterator[Subscription]:
+    """Yield what is read of a switch that is polled: all of its ports in one document, as often as the finest."""
+    platform = load_platform(target.platform)
+    if platform.polled is None:
+        return
+    assert platform.cli is not None, "load_platform refuses polled platforms without a command line"
+    command = poll_command(platform.polled.command, interval_ns)
+    for sample in platform.polled.samples:
+        tags = TAGS[sample.measurement]
+        yield Subscription(
+            host=target.host,
+            address=target.address,
+            port=target.port or platform.cli.port,
+            username=target.username,
+            password=target.password,
+            key_file=target.key_file,
+            known_hosts=target.known_hosts,
+            path=sample.list,
+            command=command,
+            where={**sample.where, sample.interface: sorted(_interfaces(lab, target.host))},
+            mode="sample",
+            interval_ns=interval_ns,
+            measurement=sample.measurement,
+            tags={"interface": sample.interface},
+            fixed={tag: str(target.options[tag]) for tag in tags if tag in target.options},
+            leaves=sample.leaves,
+            true_when=sample.true_when,
+            scale=sample.scale,
+        )
 
 
 def _interfaces(lab: Lab, switch: str) -> set[str]:

@@ -22,6 +22,7 @@ from aibench_lib.spec import build
 from aibench_lib.telemetry.config import Influx
 from aibench_lib.telemetry.control import SUMMARY_FILE, Summary
 from aibench_lib.telemetry.ledger import Ledger
+from aibench_lib.telemetry.polled import PolledStream
 from aibench_lib.telemetry.stream import Stream, open_channel
 from aibench_lib.telemetry.subscription import Subscription
 
@@ -44,8 +45,11 @@ class Collection:
         on_written = self._writer.offer if self._writer else lambda _measurement, _rows: None
         self.ledger = Ledger(subscriptions, folder, on_written)
         self._channels: list[grpc.Channel] = []
-        self._streams: list[Stream] = []
+        self._streams: list[Stream | PolledStream] = []
         for line in self.ledger.lines:
+            if line.subscriptions[0].command:
+                self._streams.append(PolledStream(line, self.ledger))
+                continue
             self._channels.append(open_channel(line.subscriptions[0]))
             self._streams.append(Stream(line, self._channels[-1], self.ledger))
         self._closing = threading.Lock()

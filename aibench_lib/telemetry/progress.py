@@ -162,6 +162,15 @@ def lines_of(subscriptions: Iterable[Subscription]) -> list[Line]:
     """Return the streams that subscriptions need: one a switch and encoding."""
     lines: dict[tuple[object, ...], Line] = {}
     for asked in subscriptions:
-        switch = (asked.host, asked.address, asked.port, asked.tls, asked.ca, asked.username, asked.encoding)
+        switch = (
+            asked.command,
+            asked.host,
+            asked.address,
+            asked.port,
+            asked.tls,
+            asked.ca,
+            asked.username,
+            asked.encoding,
+        )
         lines.setdefault(switch, Line([])).progresses.append(Progress(asked))
     return list(lines.values())

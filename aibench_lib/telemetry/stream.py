@@ -5,7 +5,6 @@ samples after a trial's end are here, so is everything that was said before it.
 """
 
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from aibench_lib.errors import LabError
 from aibench_lib.telemetry.ledger import Ledger
 from aibench_lib.telemetry.notifications import NotificationReader, device_path, spelt_out
 from aibench_lib.telemetry.progress import Line
+from aibench_lib.telemetry.reconnecting import receive_until
 from aibench_lib.telemetry.subscription import Subscription
 
 _NO_PATH = gnmi_pb2.Path()
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
 _CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 600_000),  # middleboxes cut an idle connection, many after two hours
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -97,7 +95,9 @@ class Stream:
         self._routes: dict[tuple[bytes, bytes], list[int]] = {}
         self._closed = threading.Event()
         self._call: grpc.Call | None = None
-        self._thread = threading.Thread(target=self._run, name=f"stream of {line.host}")
+        self._thread = threading.Thread(
+            target=receive_until, args=(self._closed, line, ledger, self._receive), name=f"stream of {line.host}"
+        )
 
     def start(self) -> None:
         """Connect and receive from now on."""
@@ -110,20 +110,6 @@ class Stream:
             self._call.cancel()
         if self._thread.is_alive():
             self._thread.join()
-
-    def _run(self) -> None:
-        pause_seconds = _FIRST_PAUSE_SECONDS
-        while not self._closed.is_set():
-            began = time.monotonic()
-            reason = self._receive()
-            if self._closed.is_set():
-                return
-            self._ledger.lost(self._line, reason)
-            if not self._line.synced:
-                return
-            lasted = time.monotonic() - began > _LONGEST_PAUSE_SECONDS
-            pause_seconds = _FIRST_PAUSE_SECONDS if lasted else min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
-            self._closed.wait(pause_seconds)
 
     def _receive(self) -> str:
         """Receive until the stream ends, and return why it did."""

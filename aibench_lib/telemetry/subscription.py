@@ -1,4 +1,7 @@
-"""One gNMI subscription to one switch, as plain data, and what its messages mean in our words."""
+"""What is received again and again from one switch, as plain data, and what it means in our words.
+
+Mostly a gNMI subscription; from a switch that streams nothing, a command that prints documents.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +34,16 @@ class Subscription:
     tls: bool = True
     """False only where the switch serves gNMI in plain text."""
     path: str
-    """A gNMI path that spells out its list keys, ``*`` for every entry: ``/interface[name=*]/statistics``."""
+    """A gNMI path that spells out its list keys, ``*`` for every entry: ``/interface[name=*]/statistics``; of a polled
+    document, the key of the list that is meant."""
+    command: str = ""
+    """Printed by this command over SSH: a JSON document a line, with ``time_ns``.  Empty: streamed by gNMI."""
+    key_file: str | None = None
+    """Private key for SSH; None means the password."""
+    known_hosts: str | None = None
+    """File with the switch's SSH host key; None means the user's own."""
+    where: Mapping[str, object] = field(default_factory=dict)
+    """Of the entries of a polled list that count: key -> value, or a list of values."""
     origin: str = ""
     """The path's origin, such as ``eos_native``; mostly none."""
     target: str = ""
@@ -93,7 +105,9 @@ class Subscription:
 
         So it is where leaves, not list keys, say what a message is about; a list's entries all come with each sample.
         """
-        return not all(f"[{source.rpartition('/')[2]}=" in self.path for source in self.tags.values())
+        return not self.command and not all(
+            f"[{source.rpartition('/')[2]}=" in self.path for source in self.tags.values()
+        )
 
     @property
     def is_expected(self) -> bool:
