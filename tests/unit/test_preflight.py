@@ -7,6 +7,7 @@ import pytest
 
 from aibench_lib.errors import LabError
 from aibench_lib.model import LabKind, Link, Port, Topology
+from aibench_lib.platforms import load_platform
 from aibench_lib.run import inspection, judgement, preflight
 from aibench_lib.run.findings import Severity, green, red, rows, table, verdict, yellow
 from aibench_lib.run.inspection import Agents, Inspected
@@ -222,11 +223,13 @@ def test_a_switch_whose_telemetry_cannot_be_read_says_which_door_is_shut():
     assert one.text == "cannot read telemetry: the certificate is not trusted"
 
 
-def test_a_switch_that_streams_nothing_is_yellow():
+def test_a_switch_that_tells_nothing_is_yellow(monkeypatch):
+    silent_platform = replace(load_platform("frr_linux"), polled=None)
+    monkeypatch.setattr(judgement, "load_platform", lambda _name: silent_platform)
     of_frr = Target(host="leaf1", address="", platform="frr_linux", username="", password="")
     (silent, _) = judgement.reachability(lab(switches={"leaf1": of_frr}), [leaf()], Agents())
     assert silent.severity is Severity.YELLOW
-    assert "streams no telemetry" in silent.text
+    assert "tells no telemetry" in silent.text
 
 
 def test_full_slots_are_red_and_what_earlier_runs_left_is_yellow():
