@@ -11,12 +11,13 @@ from aibench_lib.catalogue import load_benchmarks
 from aibench_lib.errors import SpecError
 from aibench_lib.model import LabKind, Topology
 from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric
+from aibench_lib.run.hosts import LOGIN_VARIABLES, is_deployed, parse_host
 from aibench_lib.run.variables import TARGET_VARIABLES
-from aibench_lib.spec import build
 from aibench_lib.switch.target import Target, parse_target
 from aibench_lib.telemetry.config import Influx
 from aibench_lib.topology import parse_topology
 from aibench_lib.worker.agents import Agent
+from aibench_lib.worker.deployment import Deployment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,10 @@ class Lab:
     """Test -> its leaf under test (DUT-S), where the inventory names one."""
     influx: Influx | None = None
     """The database that gets a copy of the telemetry."""
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    """Of the workers whose agents a run deploys and removes; the others' are somebody else's."""
+    workers_state: Path | None = None
+    """Folder on the controller for the keys of the agents that a run deploys."""
 
     def fabric(self, test: str) -> Fabric:
         """Return what the procedure of a test may know of the lab."""
@@ -49,14 +54,6 @@ class Lab:
             leaf_under_test=self.leaf_under_test.get(test, ""),
             baseline=self.fabric_settings,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Worker:
-    port: int
-    ca: str
-    cert: str
-    key: str
 
 
 def parse_lab(inventory: Mapping[str, Any]) -> Lab:
@@ -78,13 +75,17 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
     for name in topology.switches:
         if name not in groups.get("switches", ()):
             raise SpecError(f"inventory: {name} is in topology.switches, but not in the group 'switches'")
+    state = Path(inventory["workers_state"]).resolve() if inventory.get("workers_state") else None
+    workers = {name: parse_host(name, hosts[name], LabKind(kind), state) for name in groups.get("workers", ())}
     return Lab(
         kind=LabKind(kind),
         instance=inventory["lab_instance"],
         isolated=inventory.get("isolated_lab") is True,
         topology=topology,
         switches={name: _switch(name, hosts[name]) for name in groups.get("switches", ())},
-        workers={name: _agent(name, hosts[name]) for name in groups.get("workers", ())},
+        workers={name: agent for name, (agent, _) in workers.items()},
+        deployments={name: deployment for name, (_, deployment) in workers.items() if deployment is not None},
+        workers_state=state,
         pools={pool: tuple(groups.get(pool, ())) for pool in ("prefill", "decode")},
         fabric_settings=_fabric_settings(inventory.get("fabric_settings")),
         leaf_under_test=_leaf_under_test(inventory.get("leaf_under_test"), topology),
@@ -132,20 +133,6 @@ def _influx(inventory: Mapping[str, Any]) -> Influx | None:
     return Influx(url=url, token=token, organisation=organisation, bucket=bucket)
 
 
-def _agent(name: str, variables: Mapping[str, Any]) -> Agent:
-    if "worker" not in variables:
-        raise SpecError(f"inventory: {name}: worker: missing; a host of the group 'workers' needs it")
-    worker = build(_Worker, variables["worker"], f"inventory: {name}: worker")
-    return Agent(
-        host=name,
-        address=variables.get("ansible_host", name),
-        port=worker.port,
-        ca=Path(worker.ca),
-        cert=Path(worker.cert),
-        key=Path(worker.key),
-    )
-
-
 def lab_instance(state: Path | None) -> str:
     """Return the name of the lab that is there now: ``permanent``, or a virtual lab's own; empty if it is down.
 
@@ -165,7 +152,7 @@ _WORKER_KEYS = ("ansible_host", "worker")
 _INFLUX_KEYS = ("influxdb_url", "influxdb_token", "influxdb_organisation", "influxdb_bucket")
 _LAB_KEYS = (
     *("lab", "isolated_lab", "topology", "fabric_settings", "leaf_under_test", "profile", "profiles"),
-    *("system", "workload", "simulation"),
+    *("system", "workload", "simulation", "workers_state"),
     *_INFLUX_KEYS,
 )
 _KNOWN = {
@@ -180,6 +167,7 @@ _KNOWN = {
     "break_lock",
     "overwrite_foreign_changes",
     "restore_pending",
+    "workers_wheelhouse",
 }
 
 
@@ -199,11 +187,8 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
     _check_spelling(variables)
     groups = {name: [str(host) for host in hosts] for name, hosts in variables["groups"].items()}
     hostvars = variables["hostvars"]
-    hosts = {
-        name: _of_host(hostvars[name], keys)
-        for group, keys in (("workers", _WORKER_KEYS), ("switches", TARGET_VARIABLES))
-        for name in groups.get(group, ())
-    }
+    hosts = {name: _of_worker(hostvars[name]) for name in groups.get("workers", ())}
+    hosts |= {name: _of_host(hostvars[name], TARGET_VARIABLES) for name in groups.get("switches", ())}
     found = {key: variables[key] for key in _LAB_KEYS if key in variables}
     plain: dict[str, Any] = json.loads(json.dumps({**found, "groups": groups, "hosts": hosts}))
     return {**plain, "lab_instance": lab_instance(state)}
@@ -216,6 +201,12 @@ def _check_spelling(variables: Mapping[str, Any]) -> None:
             near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.88)
             if near:
                 raise SpecError(f"inventory or command line: {name}: unknown variable; did you mean {near[0]!r}?")
+
+
+def _of_worker(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is needed of a worker; nobody logs in to one whose agent is somebody else's."""
+    found = _of_host(variables, _WORKER_KEYS)
+    return found | (_of_host(variables, LOGIN_VARIABLES) if is_deployed(found) else {})
 
 
 def _of_host(variables: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
