@@ -1,9 +1,11 @@
-"""The guard: a process of its own that restores the switches when the run's owner is gone.
+"""The guard: a process of its own that restores the switches and clears the hosts when the run's owner is gone.
 
 ``ansible-playbook`` runs no ``always`` section after Ctrl-C, and nothing at all after ``kill -9``.  The guard is
 started before the first change, holds the lab's locks for as long as the run lasts, and watches the owner.  If the
 owner ends and the journal says that a switch is still changed, the guard restores it from the journal.  If the guard
 is killed too, ``playbooks/restore.yml`` or the next run does the same from the same journal.
+
+It also holds the agents that the run has deployed, and removes them with the same journal.
 """
 
 import json
@@ -12,24 +14,35 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aibench_lib.errors import AibenchError, LabError
 from aibench_lib.journal import Journal
 from aibench_lib.run import lock, storm
+from aibench_lib.run.holding import LOOK_SECONDS, Holding
+from aibench_lib.run.left import standing
 from aibench_lib.switch import transaction
 from aibench_lib.switch.target import Target
 from aibench_lib.worker.agents import Agent
 
+if TYPE_CHECKING:
+    from aibench_lib.worker.deployment import Deployment
+
 _READY = "ready"
 
 
-def start(owner: int, run_dir: Path, targets: Sequence[Target], agents: Sequence[Agent] = ()) -> int:
+def start(
+    owner: int,
+    run_dir: Path,
+    targets: Sequence[Target],
+    agents: Sequence[Agent] = (),
+    deployments: Mapping[str, "Deployment"] | None = None,
+) -> int:
     """Start the guard of a run and return its process id once it holds the locks of the lab's switches.
 
     Args:
@@ -37,12 +50,14 @@ def start(owner: int, run_dir: Path, targets: Sequence[Target], agents: Sequence
         run_dir: Folder with the run's journal.
         targets: The switches; passwords travel through a pipe, never on a command line.
         agents: Of the hosts, whose NICs may be told to send PAUSE.
+        deployments: Of the hosts whose agents the run deploys.
 
     Raises:
         LabError: Another run holds a lock.
     """
     config = {"owner": owner, "run_dir": str(run_dir), "targets": [_plain(t) for t in targets]}
     config["agents"] = [_plain(agent) for agent in agents]
+    config["deployments"] = [_plain(deployment) for deployment in (deployments or {}).values()]
     process = subprocess.Popen(
         [sys.executable, "-m", "aibench_lib.run.guard"],
         stdin=subprocess.PIPE,
@@ -87,13 +102,23 @@ def alive(pid: int | None) -> bool:
         return False
 
 
-def _plain(end: Target | Agent) -> dict[str, Any]:
+def _plain(end: "Target | Agent | Deployment") -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(end).items()}
 
 
 def _agent(plain: dict[str, Any]) -> Agent:
     files = {name: Path(plain[name]) for name in ("ca", "cert", "key")}
     return Agent(host=plain["host"], address=plain["address"], port=plain["port"], **files)
+
+
+def _deployments(plain: Sequence[dict[str, Any]]) -> dict[str, "Deployment"]:
+    if not plain:
+        return {}
+    from aibench_lib.worker.deployment import Deployment  # a lab that brings its agents does without asyncssh
+    from aibench_lib.worker.shell import Login
+
+    made = [Deployment(**{**one, "login": Login(**one["login"])}) for one in plain]
+    return {one.host: one for one in made}
 
 
 class _Closed(Exception):  # noqa: N818 - not an error: the signal that the run is over
@@ -111,6 +136,8 @@ def main() -> None:
     run_dir = Path(config["run_dir"])
     targets = [Target(**target) for target in config["targets"]]
     agents = [_agent(agent) for agent in config["agents"]]
+    deployments = _deployments(config["deployments"])
+    holding = Holding(run_dir / "journal.jsonl", {agent.host: agent for agent in agents if agent.host in deployments})
     try:
         taken = lock.take(lock.keys(targets), lock.holder(run_dir, config["owner"]))
     except LabError as error:
@@ -120,14 +147,15 @@ def main() -> None:
     try:
         owner = os.pidfd_open(config["owner"])
         print(_READY, flush=True)  # noqa: T201 - the protocol with start()
-        select.select([owner], [], [])
+        while not select.select([owner], [], [], LOOK_SECONDS if deployments else None)[0]:
+            holding.look()
     except _Closed:
         return
     except ProcessLookupError:
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     lock.say(taken, lock.holder(run_dir, os.getpid(), restoring=True))
-    _restore(run_dir, targets, agents, voice)
+    _restore(run_dir, targets, agents, deployments, voice)
     lock.release(taken)
 
 
@@ -138,7 +166,13 @@ def _owner_stderr(owner: int) -> int | None:
         return None
 
 
-def _restore(run_dir: Path, lab: Sequence[Target], agents: Sequence[Agent], voice: int | None) -> None:
+def _restore(
+    run_dir: Path,
+    lab: Sequence[Target],
+    agents: Sequence[Agent],
+    deployments: Mapping[str, "Deployment"],
+    voice: int | None,
+) -> None:
     journal = Journal(run_dir / "journal.jsonl")
     waiting = set(transaction.unrestored(journal))
     targets = [target for target in lab if target.host in waiting]
@@ -147,6 +181,8 @@ def _restore(run_dir: Path, lab: Sequence[Target], agents: Sequence[Agent], voic
     storms = storm.standing(journal)
     outcomes.append(_why_not(storm.end, storms, {agent.host: agent for agent in agents}, journal))
     failed = [reason for reason in outcomes if reason is not None]
+    hosts = list(standing(journal))
+    failed += _remove_agents(deployments, journal) if hosts else []
     events = journal.events()
     is_run = not events or events[0].get("trials") != 0  # a fault outside of a run has none
     if not failed:
@@ -154,10 +190,20 @@ def _restore(run_dir: Path, lab: Sequence[Target], agents: Sequence[Agent], voic
         failed = [reason] if reason else []
     names = ", ".join(target.host for target in targets) or "nothing, no switch was changed"
     ended = f", ended the PAUSE storm of {'; '.join(map(str, storms))}" if storms else ""
+    ended += f", removed the agents of {', '.join(hosts)}" if hosts else ""
     what = f"NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml" if failed else f"restored {names}{ended}"
     if voice is not None:
         end = f"run {run_dir.name} was stopped" if is_run else f"the playbook of the fault {run_dir.name} has ended"
         os.write(voice, f"\naibench: {end}; {what}\n".encode())
+
+
+def _remove_agents(deployments: Mapping[str, "Deployment"], journal: Journal) -> list[str]:
+    from aibench_lib.run import workers  # which needs asyncssh, and this module
+
+    try:
+        return workers.remove(deployments, journal, lambda _line: None).lines
+    except AibenchError as error:
+        return [str(error)]
 
 
 def _why_not(do: Callable[..., object], *arguments: object, **fields: object) -> str | None:

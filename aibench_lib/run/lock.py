@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
-from aibench_lib.run.storm import left_changed
+from aibench_lib.run.left import left_changed
 from aibench_lib.switch.target import Target
 
 PATIENCE_SECONDS = 0.3

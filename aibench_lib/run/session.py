@@ -16,6 +16,7 @@ from aibench_lib.model import Deviation, LabKind
 from aibench_lib.run import guard, lock, provenance
 from aibench_lib.run.described import switches_of, system_of, workers_of, workload_of
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
+from aibench_lib.run.left import left_changed
 from aibench_lib.run.plan import (
     PlannedTest,
     Profile,
@@ -28,7 +29,6 @@ from aibench_lib.run.plan import (
     shown,
     steps,
 )
-from aibench_lib.run.storm import left_changed
 from aibench_lib.run.summary import methods, summarise, write_values
 from aibench_lib.run.trials import check_sites
 from aibench_lib.switch.target import parse_target
@@ -69,7 +69,7 @@ class Pending:
 def pending(
     results: Path, lab_state: Path | None, inventory: Mapping[str, Any], *, write: bool, break_lock: bool = False
 ) -> Pending:
-    """Return the runs that ended with switches still changed, or a NIC that may still send PAUSE.
+    """Return the runs that ended with switches still changed, a NIC that may still send PAUSE, or agents on hosts.
 
     The journal of a run whose lab no longer exists (a virtual lab that has ended, its switches with it), or that left
     nothing changed, is closed here.
@@ -113,8 +113,8 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
     """Plan a run; unless it is a preview, make its folder, begin its journal and start its guard.
 
     Returns:
-        ``changed``, ``run_dir``, ``guard``, ``trials``, ``msg`` and ``steps``: one item a setting, with ``test``,
-        ``changes``, ``setting`` and ``label``.
+        ``changed``, ``run_dir``, ``guard``, ``trials``, ``workers`` (whose agents the run must deploy), ``msg`` and
+        ``steps``: one item a setting, with ``test``, ``changes``, ``setting`` and ``label``.
 
     Raises:
         SpecError: Something in the inventory or in the request is wrong.
@@ -133,6 +133,7 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
         "run_dir": "",
         "guard": 0,
         "trials": total,
+        "workers": list(lab.deployments),
         "steps": steps(planned, lab),
         "msg": said(planned),
     }
@@ -144,7 +145,9 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
             "in a lab that is connected to no production network"
         )
     run_dir = _make_folders(request.results, planned)
-    guard_pid = guard.start(request.owner, run_dir, tuple(lab.switches.values()), tuple(lab.workers.values()))
+    guard_pid = guard.start(
+        request.owner, run_dir, tuple(lab.switches.values()), tuple(lab.workers.values()), lab.deployments
+    )
     Journal(run_dir / "journal.jsonl").append(
         "run_opened",
         run=run_dir.name,
@@ -156,6 +159,35 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
     )
     write_json(run_dir / "run.json", _run_json(request, run_dir.name, lab, profile, planned))
     return {**opened, "changed": True, "run_dir": str(run_dir), "guard": guard_pid}
+
+
+def open_outside(run_dir: Path, lab: Lab, owner: int) -> int:
+    """Begin the journal of an act outside of a run, with a guard that undoes it when its playbook is gone.
+
+    Args:
+        run_dir: The act's folder; within a run, whose journal is there, nothing is done.
+        lab: Where.
+        owner: Process whose end is the end of the act.
+
+    Returns:
+        The guard's process id, 0 within a run, which has one.
+    """
+    make_private_directory(run_dir)
+    journal = Journal(run_dir / "journal.jsonl")
+    events = journal.events()
+    if events:
+        return 0 if events[0].get("trials") != 0 else int(events[0].get("guard") or 0)
+    watch = guard.start(owner, run_dir, tuple(lab.switches.values()), tuple(lab.workers.values()), lab.deployments)
+    journal.append(
+        "run_opened",
+        run=run_dir.resolve().name,
+        lab=str(lab.kind),
+        lab_instance=lab.instance,
+        owner=owner,
+        guard=watch,
+        trials=0,
+    )
+    return watch
 
 
 def _make_folders(results: Path, planned: Sequence[PlannedTest]) -> Path:

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from aibench_lib.errors import AibenchError, LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.model import Topology
-from aibench_lib.switch.record import unrestored
 from aibench_lib.units import NS_PER_SECOND
 from aibench_lib.worker import storm as door
 from aibench_lib.worker.agents import Agent
@@ -144,11 +143,6 @@ def end(storms: Sequence[Storm], agents: Mapping[str, Agent], journal: Journal) 
 
 def _by_itself(storm: Storm) -> str:
     return f" (the agent ends it itself {storm.seconds} s of lab time after its start)" if storm.seconds else ""
-
-
-def left_changed(journal: Journal) -> list[str]:
-    """Return all that a run has left as it was not: switches that are changed, and hosts whose NIC may send PAUSE."""
-    return [*unrestored(journal), *(f"{storm.host} (PAUSE storm)" for storm in standing(journal))]
 
 
 def neighbours(storms: Sequence[Storm], topology: Topology) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from aibench_lib.errors import AibenchError, SpecError
-from aibench_lib.files import make_private_directory
 from aibench_lib.journal import Journal
 from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY
-from aibench_lib.run import guard, lock, storm
+from aibench_lib.run import lock, storm
 from aibench_lib.run.lab import Lab, parse_lab, read_inventory
 from aibench_lib.run.parent import end_with_parent
+from aibench_lib.run.session import open_outside
 from aibench_lib.run.variables import plain
 from aibench_lib.switch import fault_injection
 from aibench_lib.switch.faults import Fault, FaultKind, Place, parse_ports
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
         )
         if self._task.check_mode:
             return _previewed(fault, place, starts=args["state"] == "started")
-        watch = _open(run_dir, place.journal, lab)
+        watch = open_outside(run_dir, lab, os.getppid())
         with _locked([port.node for port in fault.ports], lab, run_dir):
             do = fault_injection.start if args["state"] == "started" else fault_injection.stop
             outcome = do(fault, place)
@@ -106,7 +106,7 @@ class ActionModule(ActionBase):
         lab = _lab(args, variables)
         if check:
             return _storms_previewed(storms, lab, starts=starts)
-        watch = _open(run_dir, journal, lab)
+        watch = open_outside(run_dir, lab, os.getppid())
         with _locked(storm.neighbours(storms, lab.topology), lab, run_dir):
             if starts:
                 storm.start(own, lab.workers, journal)
@@ -145,30 +145,6 @@ def _storms_previewed(storms: Sequence[storm.Storm], lab: Lab, *, starts: bool) 
             for one, active in found
         ],
     }
-
-
-def _open(run_dir: Path, journal: Journal, lab: Lab) -> int:
-    """Begin the journal of a fault outside of a run, with a guard that ends it when its playbook is gone.
-
-    Returns:
-        The guard's process id, 0 within a run, which has one.
-    """
-    make_private_directory(run_dir)
-    events = journal.events()
-    if not events:
-        owner = os.getppid()
-        watch = guard.start(owner, run_dir, tuple(lab.switches.values()), tuple(lab.workers.values()))
-        journal.append(
-            "run_opened",
-            run=run_dir.resolve().name,
-            lab=str(lab.kind),
-            lab_instance=lab.instance,
-            owner=owner,
-            guard=watch,
-            trials=0,
-        )
-        return watch
-    return 0 if events[0].get("trials") != 0 else int(events[0].get("guard") or 0)
 
 
 def _previewed(fault: Fault, place: Place, *, starts: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from aibench_lib.errors import LabError, SpecError
 from aibench_lib.journal import Journal
 from aibench_lib.model import Transfer, TrialLoad
 from aibench_lib.run import guard, storm
+from aibench_lib.run.left import left_changed
 from aibench_lib.run.storm import Storm
 from aibench_lib.units import NS_PER_MS
 from aibench_lib.worker import storm as door
@@ -145,7 +146,7 @@ def test_a_start_whose_answer_is_lost_is_taken_back(agents, journal, monkeypatch
     with pytest.raises(LabError, match="did not answer in time"):
         storm.start(STORM, agents, journal)
     assert not storm.state(STORM, agents).active
-    assert storm.left_changed(journal) == []
+    assert left_changed(journal) == []
 
 
 def test_a_storm_of_somebody_else_is_neither_joined_nor_ended(agents, journal):
@@ -182,7 +183,7 @@ def test_a_storm_that_cannot_be_ended_is_left_for_the_restore_and_does_not_keep_
         LabError, match=r"prefill02, priority 3 could not be ended: .*does not answer.*60 s of lab time"
     ):
         storm.end(storm.standing(journal), agents, journal)
-    assert storm.left_changed(journal) == ["prefill02 (PAUSE storm)"]
+    assert left_changed(journal) == ["prefill02 (PAUSE storm)"]
 
 
 OWNER = """
@@ -202,7 +203,7 @@ def test_the_guard_ends_what_a_run_that_was_killed_has_left(agents, journal):
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
         assert owner.stdout.readline() == b"storm\n"
-        assert storm.left_changed(journal) == ["decode01 (PAUSE storm)"]
+        assert left_changed(journal) == ["decode01 (PAUSE storm)"]
         owner.kill()
     until = time.monotonic() + 20
     while guard.alive(pid) and time.monotonic() < until:
