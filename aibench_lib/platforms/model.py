@@ -345,6 +345,11 @@ class Show:
     rename: dict[str, str] = field(default_factory=dict)
     """Regular expression -> what stands in its place in an interface's name, where a show abbreviates it."""
 
+    @property
+    def told(self) -> set[str]:
+        """The facts that it is about."""
+        return {name for line in self.lines for name in re.compile(line).groupindex} | set(self.leaves)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceFacts:

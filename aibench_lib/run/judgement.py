@@ -151,7 +151,12 @@ class Links:
     def neighbours(self) -> Iterator[Finding]:
         """Judge what LLDP hears at each port."""
         heard = 0
+        deaf = [host for host in self._facts if not _tells_neighbours(self._lab.switches[host].platform)]
+        if deaf:
+            yield yellow("LLDP", ", ".join(deaf), "says nothing of neighbours; the cabling is not looked at there")
         for own, other, _ in self._ends:
+            if own.node in deaf:
+                continue
             found = self._at(own)
             if found is None or found.oper != "up":
                 continue
@@ -218,6 +223,11 @@ class Links:
                     yield severity("QoS", f"{link.a} - {link.b}", f"{feature} differs: {said}")
         if compared - differing:
             yield green("QoS", "", f"both ends of each link have the same {', '.join(sorted(compared - differing))}")
+
+
+def _tells_neighbours(platform: str) -> bool:
+    facts = load_platform(platform).facts
+    return facts is not None and any("neighbour" in show.told for show in facts.shows)
 
 
 def _at(value: object, port: Port) -> object:

@@ -109,7 +109,7 @@ def ask(switch: object, target: Target, only: Collection[str] = ()) -> Facts:
         )
     found = _Found()
     refused: list[LabError] = []
-    shows = [show for show in facts.shows if not only or set(only) & _told(show)]
+    shows = [show for show in facts.shows if not only or set(only) & show.told]
     for show in shows:
         try:
             found.add(show, switch, target)
@@ -118,11 +118,6 @@ def ask(switch: object, target: Target, only: Collection[str] = ()) -> Facts:
         except LabError as error:
             refused.append(error)
     return found.facts(facts, target, [str(error) for error in refused])
-
-
-def _told(show: Show) -> set[str]:
-    """Return the facts that a question is about."""
-    return {name for line in show.lines for name in re.compile(line).groupindex} | set(show.leaves)
 
 
 class _Found:
