@@ -7,18 +7,24 @@ its memory.  They are what ``python -m aibench_lib.worker.agent`` is, but for ho
 import contextlib
 import ctypes
 import dataclasses
+import gc
 import json
 import os
+import pickle
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from aibench_lib.worker import agent_pb2
-from aibench_lib.worker.agents import Agent, Connection, credentials_of
-from aibench_lib.worker.authority import make_authority
+from aibench_lib.worker.agent.zygote import Zygote
+
+if __name__ != "__main__":  # the parent of the agents must not have gRPC when it forks their zygotes
+    from aibench_lib.worker import agent_pb2
+    from aibench_lib.worker.agents import Agent, Connection, credentials_of
+    from aibench_lib.worker.authority import make_authority
 
 READY_SECONDS = 60
 FAKE = "agent_fake"
@@ -35,7 +41,8 @@ class AgentLab:
         self.folder, self.fake, self.settings = Path(folder), fake, settings
         net = 1 + os.getpid() % 250
         self.addresses = {f"host{number}": f"127.{net}.{number // 250}.{1 + number % 250}" for number in range(hosts)}
-        self.agents, self.pids, self.connections = {}, {}, {}
+        self.agents, self.connections = {}, {}
+        self.pids, self.zygotes = {}, {}
         self.parent = None
 
     def __enter__(self):
@@ -66,10 +73,12 @@ class AgentLab:
         self.parent.stdout.close()
 
     def _wait_until_ready(self, keys):
-        ports = {}
+        ports, zygotes = {}, {}
         for line in lines(self.parent.stdout, READY_SECONDS):
             if "host" in line:
                 self.pids[line["host"]] = line["pid"]
+            elif "zygote" in line:
+                zygotes[line["agent"]] = line["zygote"]
             elif "ready" in line:
                 ports[line["pid"]] = line["port"]
             else:
@@ -77,7 +86,12 @@ class AgentLab:
             if len(ports) == len(self.addresses) == len(self.pids):
                 break
         for host, pid in self.pids.items():
+            self.zygotes[host] = zygotes[pid]
             self.agents[host] = agent_of(host, self.addresses[host], ports[pid], keys)
+
+    def processes(self, host):
+        """Return all processes of a host: its agent, the zygote, and the groups of a trial."""
+        return descendants([self.pids[host], self.zygotes[host]])
 
     def stub(self, host):
         """Return a stub for one agent, with a channel of its own for each host."""
@@ -125,9 +139,9 @@ def lines(stream, seconds):
             yield json.loads(line)
 
 
-def processes_of(pid):
-    """Return a process and all that descend from it."""
-    found, left = [], [pid]
+def descendants(pids):
+    """Return processes and all that descend from them."""
+    found, left = [], list(pids)
     while left:
         one = left.pop()
         found.append(one)
@@ -177,29 +191,76 @@ def main(folder, *hosts):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from aibench_lib.worker import transports
     from aibench_lib.worker.agent import __main__ as agent
-    from aibench_lib.worker.agent import service  # noqa: F401 - imported once for all
-    from aibench_lib.worker.agent.config import read_config
 
     if hosts[0] == FAKE:
         hosts = hosts[1:]
         transports._CLASSES["tcp"] = (FAKE, "Fake")
     transports.preload("tcp")
+    agent.zygote.start = start_zygotes(agent.zygote.start)
+    from aibench_lib.worker.agent import service  # noqa: F401 - imported once for all
+    from aibench_lib.worker.agent.config import read_config
+
+    gc.collect()
+    gc.freeze()  # or each agent's first collection would copy all that they share
     parent = os.getpid()
     for host in hosts:
         config = read_config(Path(folder) / f"{host}.json")
         pid = os.fork()
         if pid == 0:
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() == parent:
-                os._exit(agent.run(config))
-        sys.stdout.write(json.dumps({"host": host, "pid": pid}) + "\n")
-        sys.stdout.flush()
+            die_with(parent)
+            os._exit(agent.run(config))
+        say(host=host, pid=pid)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         try:
             os.wait()
         except ChildProcessError:
             return
+
+
+def start_zygotes(start):
+    """Fork a process that starts the zygotes: as small as they are on a host, where gRPC is imported after the fork.
+
+    Returns what an agent calls instead of ``zygote.start``.  Its zygotes end with their agents, but are not their
+    children.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = os.getpid()
+    if os.fork() == 0:
+        die_with(parent)
+        ours.close()
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(theirs, 4096, 2)
+            if not message:
+                os._exit(0)
+            (token, names), (probe, answer) = pickle.loads(message), descriptors
+            with socket.socket(fileno=probe) as probe_socket, socket.socket(fileno=answer) as answering:
+                made = start(probe_socket, token, names)
+                socket.send_fds(answering, [str(made.pid).encode()], [made._control.fileno()])
+                made.close()
+    theirs.close()
+
+    def ask(probe, token, names):
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with mine, its:
+            socket.send_fds(ours, [pickle.dumps((token, names))], [probe.fileno(), its.fileno()])
+            pid, (control,), _, _ = socket.recv_fds(mine, 64, 1)
+        say(agent=os.getpid(), zygote=int(pid))
+        return Zygote(socket.socket(fileno=control), int(pid))
+
+    return ask
+
+
+def say(**line):
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def die_with(parent):
+    """End when the parent does, whatever ends it."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
 
 
 if __name__ == "__main__":
