@@ -45,12 +45,11 @@ class ReceiptSheet:
         """Return whether there is any receipt of what a host sent."""
         return host in self._hosts
 
-    def add(self, receipts: pa.RecordBatch, ahead_ns: int) -> None:
+    def add(self, receipts: pa.RecordBatch) -> None:
         """Note receipts.
 
         Args:
             receipts: Columns of :data:`aibench_lib.worker.samples.RECEIPTS`.
-            ahead_ns: By how much the clock they are stamped with is ahead of the controller's.
 
         Raises:
             OSError: The disk is full.
@@ -63,7 +62,7 @@ class ReceiptSheet:
         keys = hosts.indices.to_numpy().astype(np.int64) << _QP_BITS | qps
         order = np.lexsort((sequences, keys))
         keys, sequences = keys[order], sequences[order]
-        times = receipts.column("received_ns").to_numpy()[order] - ahead_ns
+        times = receipts.column("received_ns").to_numpy()[order]
         for first, last in _runs(keys, sequences):
             piece, slot = divmod(int(sequences[first]), _SLOTS)
             start = self._piece(names[keys[first] >> _QP_BITS], int(qps[order[first]]), piece) + slot * _SLOT_BYTES

@@ -83,7 +83,7 @@ class Spool:
             self._file.flush()
             for host, places in self._receipts.items():
                 for rows in self._read(host, places, RECEIPTS):
-                    sheet.add(rows, offsets_ns.get(host, 0))
+                    sheet.add(rows)
             with pa.ipc.new_file(laid_out, SCHEMA) as writer:
                 for piece in _pieces(rows for host in hosts for rows in self._rows_of(host, sheet, offsets_ns)):
                     writer.write_batch(piece)

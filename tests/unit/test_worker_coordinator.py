@@ -1,197 +1,33 @@
 """The coordinator against real agents' gRPC servers with mutual TLS, in this process."""
 
 import dataclasses
-import ipaddress
 import threading
-from concurrent import futures
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import grpc
-import pyarrow as pa
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from agent_servers import NOW_NS, Lab, make_keys
 
 from aibench_lib import __version__
 from aibench_lib.errors import LabError, SpecError, TrialError
-from aibench_lib.model import Transfer, TrialLoad
-from aibench_lib.worker import agent_pb2, storm
-from aibench_lib.worker.agent_pb2_grpc import AgentServicer, add_AgentServicer_to_server
+from aibench_lib.model import Stream, Transfer, TrialLoad
+from aibench_lib.worker import storm
 from aibench_lib.worker.agents import Agent
 from aibench_lib.worker.coordinator import Coordinator
-from aibench_lib.worker.samples import SCHEMA, to_ipc
+from aibench_lib.worker.samples import SCHEMA
 
-NOW_NS = 1_700_000_000_000_000_000
 MB = 1_000_000
 
 
-def certificate(name, issuer=None, issuer_key=None):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )
-    return builder.sign(issuer_key or key, hashes.SHA256()), key
-
-
-def pem(certificate):
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def key_pem(key):
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    ca, ca_key = certificate("test ca")
-    for name in ("server", "client"):
-        cert, key = certificate(name, ca, ca_key)
-        (folder / f"{name}.pem").write_bytes(pem(cert))
-        (folder / f"{name}.key").write_bytes(key_pem(key))
-    (folder / "ca.pem").write_bytes(pem(ca))
-    stranger, stranger_key = certificate("stranger")
-    (folder / "stranger.pem").write_bytes(pem(stranger))
-    (folder / "stranger.key").write_bytes(key_pem(stranger_key))
-    return folder
-
-
-class FakeLab:
-    """What the agents of one test share: a barrier for the start, like the simulated lab's."""
-
-    def __init__(self):
-        self.arrived = 0
-        self.started = threading.Condition()
-
-    def wait_for(self, participants, context):
-        with self.started:
-            self.arrived += 1
-            self.started.notify_all()
-            while self.arrived % participants and context.is_active():
-                self.started.wait(0.05)
-        return context.is_active()
-
-
-class TestingAgent(AgentServicer):
-    __test__ = False
-
-    def __init__(self, lab, host, **behaviour):
-        self.lab, self.host, self.behaviour = lab, host, behaviour
-        self.trials, self.senders, self.stopped, self.runs = {}, {}, [], []
-        self.release = threading.Event()
-
-    def Describe(self, request, context):  # noqa: N802 - gRPC's name
-        return agent_pb2.Description(
-            host=self.behaviour.get("name", self.host),
-            version=self.behaviour.get("version", __version__),
-            lab="simulated",
-            transport="simulated",
-            clock="lab",
-            now_ns=NOW_NS,
-        )
-
-    def Prepare(self, request, context):  # noqa: N802 - gRPC's name
-        if self.behaviour.get("refuse"):
-            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no memory for 3 queue pairs")
-        self.trials[request.trial] = list(request.transfers)
-        endpoints = [
-            agent_pb2.Endpoint(peer=self.host, qp=transfer.qp, address=f"{self.host}/{transfer.qp}".encode())
-            for transfer in request.transfers
-        ]
-        return agent_pb2.Prepared(endpoints=endpoints, now_ns=NOW_NS + self.behaviour.get("ahead_ns", 0))
-
-    def Connect(self, request, context):  # noqa: N802 - gRPC's name
-        self.senders[request.trial] = [endpoint.address.decode() for endpoint in request.senders]
-        return agent_pb2.Connected(now_ns=NOW_NS + self.behaviour.get("ahead_ns", 0))
-
-    def Run(self, request, context):  # noqa: N802 - gRPC's name
-        self.runs.append(request)
-        if self.behaviour.get("hang"):
-            self.release.wait(20)
-        if self.behaviour.get("die"):
-            context.abort(grpc.StatusCode.INTERNAL, "the NIC is gone")
-        if not self.lab.wait_for(request.participants, context):
-            return
-        rows = [self.sample(request, transfer) for transfer in self.trials[request.trial]]
-        rows = rows[self.behaviour.get("lose", 0) :] + rows[: self.behaviour.get("double", 0)]
-        for row in rows:
-            yield agent_pb2.SampleBatch(arrow=to_ipc(pa.Table.from_pylist([row], schema=SCHEMA)))
-        yield agent_pb2.SampleBatch(finished_ns=request.t0_ns + 400_000 + self.behaviour.get("ahead_ns", 0))
-
-    def sample(self, request, transfer):
-        posted_ns = request.t0_ns + transfer.offset_ns
-        return {
-            "host": self.host,
-            "peer": transfer.peer,
-            "qp": transfer.qp,
-            "priority": transfer.priority,
-            "size_bytes": transfer.size_bytes,
-            "intended_ns": posted_ns,
-            "posted_ns": posted_ns,
-            "completed_ns": posted_ns + 320_000,
-            "status": self.behaviour.get("status", "ok"),
-            "clock": "lab",
-            "transport": "simulated",
-            "observation_point": "endpoint",
-            "operations": 1,
-            "operation": "write_with_imm",
-        }
-
-    def Stop(self, request, context):  # noqa: N802 - gRPC's name
-        self.stopped.append(request.trial)
-        self.release.set()
-        return agent_pb2.Stopped()
-
-
-class Lab:
-    """Starts and ends the servers of a test."""
-
-    def __init__(self, pki):
-        self.pki, self.shared = pki, FakeLab()
-        self.agents, self.servers, self.ports = {}, {}, {}
-
-    def add(self, host, port=0, **behaviour):
-        server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
-        self.agents[host] = TestingAgent(self.shared, host, **behaviour)
-        add_AgentServicer_to_server(self.agents[host], server)
-        read = lambda name: (self.pki / name).read_bytes()  # noqa: E731 - three reads of one folder
-        credentials = grpc.ssl_server_credentials([(read("server.key"), read("server.pem"))], read("ca.pem"), True)
-        self.ports[host] = server.add_secure_port(f"127.0.0.1:{port}", credentials)
-        server.start()
-        self.servers[host] = server
-        return self.agents[host]
-
-    def kill(self, host):
-        self.servers.pop(host).stop(None).wait()
-
-    def addresses(self, **files):
-        paths = {"ca": "ca.pem", "cert": "client.pem", "key": "client.key", **files}
-        paths = {name: self.pki / file for name, file in paths.items()}
-        return [Agent(host=host, address="127.0.0.1", port=port, **paths) for host, port in self.ports.items()]
+def keys(tmp_path_factory):
+    return make_keys(tmp_path_factory.mktemp("keys") / "keys")
 
 
 @pytest.fixture
-def lab(pki):
-    lab = Lab(pki)
+def lab(keys):
+    lab = Lab(keys)
     yield lab
-    for host in list(lab.servers):
-        lab.agents[host].release.set()
-        lab.kill(host)
+    lab.close()
 
 
 def incast(senders, receiver="decode01"):
@@ -336,7 +172,7 @@ def test_an_agent_at_another_hosts_address_is_refused(lab):
 def test_an_agent_does_not_talk_to_a_coordinator_of_another_authority(lab):
     lab.add("prefill01")
     with (
-        Coordinator(lab.addresses(cert="stranger.pem", key="stranger.key")) as coordinator,
+        Coordinator(lab.addresses(cert="stranger/client.pem", key="stranger/client.key")) as coordinator,
         pytest.raises(LabError, match="prefill01"),
     ):
         coordinator.describe()
@@ -360,10 +196,91 @@ def test_a_load_for_a_host_without_agent_or_with_an_absent_peer_is_refused(three
             coordinator.run_trial("t1", absent, lead_ns=0)
 
 
-def test_two_agents_of_one_host_are_refused(pki):
+def test_two_agents_of_one_host_are_refused():
     agent = Agent(host="a", address="127.0.0.1", port=1, ca=Path("x"), cert=Path("x"), key=Path("x"))
     with pytest.raises(SpecError, match="a: two agents have this host name"):
         Coordinator([agent, agent])
+
+
+STREAM = Stream(
+    peer="decode01", qp=2, size_bytes=4096, duration_ns=1_000_000, depth=8, batch=4, rate_bps=10**9, echo=True
+)
+
+
+def test_loops_and_operations_are_told_as_they_are_asked_for(three):
+    load = TrialLoad(
+        transfers={"prefill01": (Transfer(peer="decode01", qp=1, size_bytes=5, operation="send"),), "decode01": ()},
+        streams={"prefill01": (STREAM,)},
+        seed=9,
+    )
+    with Coordinator(three.addresses(), transport="tcp", verify=True) as coordinator:
+        coordinator.run_trial("t1", load, lead_ns=0)
+    told = three.agents["prefill01"].trials["t1"]
+    assert [transfer.operation for transfer in told.transfers] == ["send"]
+    [stream] = told.streams
+    assert {name: getattr(stream, name) for name in dataclasses.asdict(STREAM)} == dataclasses.asdict(STREAM)
+    assert (told.transport, told.verify, told.seed, told.trigger) == ("tcp", True, 9, False)
+    assert three.agents["decode01"].senders["t1"] == ["prefill01/1", "prefill01/2"]
+
+
+def test_receiving_ends_reach_their_senders_and_nobody_else(three):
+    three.agents["decode01"].behaviour["joins"] = True
+    with Coordinator(three.addresses()) as coordinator:
+        coordinator.run_trial("t1", LOAD, lead_ns=0)
+    assert three.agents["prefill01"].joined == {"t1": [("prefill01", 1, b"to prefill01/1")]}
+    assert three.agents["prefill02"].joined == {"t1": [("prefill02", 1, b"to prefill02/1")]}
+    assert three.agents["decode01"].joined == {}
+
+
+def test_a_receiver_that_answers_only_some_of_its_ends_is_named(three):
+    three.agents["decode01"].behaviour.update(joins=True, forget_ends=1)
+    with (
+        Coordinator(three.addresses()) as coordinator,
+        pytest.raises(TrialError, match="decode01: the agent did not connect queue pair 1 of prefill01"),
+    ):
+        coordinator.run_trial("t1", LOAD, lead_ns=0)
+
+
+@pytest.mark.parametrize(
+    ("streams", "reason"),
+    [
+        ({"prefill01": (dataclasses.replace(STREAM, peer="x"),)}, "prefill01 sends to x, which does not take part"),
+        ({"x": (STREAM,)}, "x has streams and does not take part"),
+        ({"prefill01": (dataclasses.replace(STREAM, qp=1),)}, "queue pair 1 of prefill01 has a stream and something"),
+        ({"prefill01": (STREAM, STREAM)}, "queue pair 2 of prefill01 has a stream and something else"),
+    ],
+)
+def test_loops_that_no_agent_could_run_are_refused(three, streams, reason):
+    with Coordinator(three.addresses()) as coordinator, pytest.raises(SpecError, match=reason):
+        coordinator.run_trial("t1", dataclasses.replace(LOAD, streams=streams), lead_ns=0)
+
+
+def test_half_of_the_agents_unreachable_is_one_message_that_counts_them(lab):
+    for number in range(8):
+        lab.add(f"w{number}")
+    for number in range(4):
+        lab.kill(f"w{number}")
+    with Coordinator(lab.addresses()) as coordinator, pytest.raises(LabError) as raised:
+        coordinator.describe()
+    assert "does not answer" in str(raised.value)
+    assert "(4 of 8 agents failed: " in str(raised.value)
+    assert "and 1 more)" in str(raised.value)
+
+
+def test_agents_of_another_version_are_counted(lab):
+    for number in range(3):
+        lab.add(f"w{number}", version="0.0.1" if number else __version__)
+    with (
+        Coordinator(lab.addresses()) as coordinator,
+        pytest.raises(LabError, match=r"w1: the agent has version 0\.0\.1.*\(2 of 3 agents differ: w1, w2\)"),
+    ):
+        coordinator.describe()
+
+
+def test_hosts_of_two_simulated_labs_are_not_put_into_one_trial(three):
+    three.agents["prefill02"].behaviour["clock_id"] = "another"
+    with Coordinator(three.addresses()) as coordinator, pytest.raises(TrialError, match=r"prefill02: .* another lab"):
+        coordinator.run_trial("t1", LOAD, lead_ns=0)
 
 
 def test_an_agent_that_knows_no_pause_storms_says_what_to_install(lab):
