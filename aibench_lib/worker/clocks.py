@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aibench_lib.errors import LabError
-from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
+from aibench_lib.units import NS_PER_MS, NS_PER_SECOND, NS_PER_US
 from aibench_lib.worker import agent_pb2
 from aibench_lib.worker.calls import Calls
 from aibench_lib.worker.probes import Exchange, Probed, probe
@@ -92,8 +92,8 @@ def following(host: str, before: Measurement, now: Measurement) -> Measurement:
     if moved_ns > known_ns + elapsed_ns * _SLEW_PPM / _MILLION + _JUMP_NS:
         raise LabError(
             host,
-            f"its clock and the controller's moved apart by {moved_ns / NS_PER_MS:.3g} ms within "
-            f"{elapsed_ns / NS_PER_SECOND:.3g} s; let the time service of both settle (chronyc tracking) and run again",
+            f"its clock and the controller's moved apart by {shown_ns(moved_ns)} within "
+            f"{shown_ns(elapsed_ns)}; let the time service of both settle (chronyc tracking) and run again",
         )
     seen_ppm = moved_ns * _MILLION / elapsed_ns
     at_most_ppm = (moved_ns + known_ns) * _MILLION / elapsed_ns
@@ -251,6 +251,14 @@ def pair_uncertainty_ns(clocks: Mapping[str, Reading]) -> int:
     for reading in clocks.values():
         by_clock[reading.clock] = max(by_clock.get(reading.clock, 0), reading.uncertainty_ns)
     return sum(sorted(by_clock.values())[-2:]) if len(by_clock) > 1 else 0
+
+
+def shown_ns(time_ns: int) -> str:
+    """Return a duration for a reader, as ``25 us``."""
+    for unit, name in ((NS_PER_SECOND, "s"), (NS_PER_MS, "ms"), (NS_PER_US, "us")):
+        if abs(time_ns) >= unit:
+            return f"{time_ns / unit:.3g} {name}"
+    return f"{time_ns} ns"
 
 
 def own_clock_id() -> str:

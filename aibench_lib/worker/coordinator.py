@@ -18,7 +18,7 @@ from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker import agent_pb2, requests, start
 from aibench_lib.worker.agents import Agent
 from aibench_lib.worker.calls import Calls, named
-from aibench_lib.worker.clocks import Clocks, Reading, is_simulated, pair_uncertainty_ns
+from aibench_lib.worker.clocks import Clocks, Reading, is_simulated, pair_uncertainty_ns, shown_ns
 from aibench_lib.worker.completeness import check_complete
 from aibench_lib.worker.spool import Spool
 from aibench_lib.worker.trial_samples import TrialSamples, simulated
@@ -285,7 +285,7 @@ def _check_times(last: Mapping[str, agent_pb2.SampleBatch], clocks: Mapping[str,
         if began_ns < t0_ns - slack_ns or ended_ns > now_ns + slack_ns:
             raise LabError(
                 host,
-                f"by its clock its trial began {start.shown_ns(began_ns - t0_ns)} after T0 and ended "
-                f"{start.shown_ns(now_ns - ended_ns)} before its last sample was here, so its clock or ours "
+                f"by its clock its trial began {shown_ns(began_ns - t0_ns)} after T0 and ended "
+                f"{shown_ns(now_ns - ended_ns)} before its last sample was here, so its clock or ours "
                 "was set; let their time services settle (chronyc tracking) and run again",
             )

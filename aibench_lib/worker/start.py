@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from aibench_lib.errors import TrialError
 from aibench_lib.model import TrialLoad
-from aibench_lib.units import NS_PER_MS, NS_PER_US
+from aibench_lib.units import NS_PER_MS
 from aibench_lib.worker import agent_pb2
-from aibench_lib.worker.clocks import Reading, pair_uncertainty_ns
+from aibench_lib.worker.clocks import Reading, pair_uncertainty_ns, shown_ns
 
 _TRIGGER_WINDOW_NS = NS_PER_MS
 """A window up to which the in-band trigger is used."""
@@ -147,11 +147,3 @@ def check_start(window_ns: int, started: Started | None) -> None:
             f"{started.method}); a start within {shown_ns(window_ns)} allows {shown_ns(budget_ns(window_ns))}; see "
             "that the hosts' cores are idle and set for performance"
         )
-
-
-def shown_ns(time_ns: int) -> str:
-    """Return a duration for a reader, as ``25 us``."""
-    for unit, name in ((NS_PER_MS, "ms"), (NS_PER_US, "us")):
-        if abs(time_ns) >= unit:
-            return f"{time_ns / unit:.3g} {name}"
-    return f"{time_ns} ns"
