@@ -65,19 +65,23 @@ def ours_bps(size, queue_pairs, seconds):
 
 def iperf3_bps(size, queue_pairs, seconds):
     """What iperf3's receiver counted [bit/s]."""
-    port = free_port()
+    command = ["iperf3", "--client", "127.0.0.1", "--json", "--time", f"{seconds:g}"]
+    command += ["--length", str(min(size, LONGEST_BLOCK)), "--parallel", str(queue_pairs)]
+    for _ in range(20):
+        report = iperf3_report(command, free_port())
+        if "error" not in report:
+            return report["end"]["sum_received"]["bits_per_second"]
+    raise RuntimeError(f"iperf3: {report['error']}")
+
+
+def iperf3_report(command, port):
     server = subprocess.Popen(
         ["iperf3", "--server", "--one-off", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        command = ["iperf3", "--client", "127.0.0.1", "--port", str(port), "--json", "--time", f"{seconds:g}"]
-        command += ["--length", str(min(size, LONGEST_BLOCK)), "--parallel", str(queue_pairs)]
-        for _ in range(50):
-            time.sleep(0.05)
-            report = json.loads(subprocess.run(command, capture_output=True, check=False, timeout=60).stdout)
-            if "error" not in report:
-                return report["end"]["sum_received"]["bits_per_second"]
-        raise RuntimeError(f"iperf3: {report['error']}")
+        time.sleep(0.2)  # until it listens
+        client = subprocess.run([*command, "--port", str(port)], capture_output=True, check=False, timeout=60)
+        return json.loads(client.stdout)
     finally:
         server.kill()
         server.wait()

@@ -4,9 +4,11 @@ import contextlib
 import errno
 import hmac
 import socket
+import struct
 import time
 from collections.abc import Mapping
 
+from aibench_lib.units import BITS_PER_BYTE
 from aibench_lib.worker.transports.tcp.wire import GREETING, MAGIC, TOKEN_BYTES, ReceiverAddress
 from aibench_lib.worker.transports.transport import TransportError
 
@@ -14,6 +16,8 @@ JOIN_SECONDS = 6.0
 """All connections of a group are there by then, or it fails; longer than the kernel needs to try a second time."""
 _BIND_ADDRESS_NO_PORT = 24
 """``IP_BIND_ADDRESS_NO_PORT``: the port is chosen with the destination, and so may serve several of them."""
+_MAX_PACING_RATE = 47
+"""``SO_MAX_PACING_RATE`` [B/s]."""
 
 
 class Call:
@@ -24,13 +28,17 @@ class Call:
         token: What the sending end shows.
         receiver: Who answers.
         traffic_class: Of the packets.
+        pace_bps: The kernel sends no faster, so that a large message does not leave in one burst [bit/s]; 0: as it can.
     """
 
-    def __init__(self, name: str, token: bytes, receiver: ReceiverAddress, traffic_class: int) -> None:
+    def __init__(
+        self, name: str, token: bytes, receiver: ReceiverAddress, traffic_class: int, pace_bps: int = 0
+    ) -> None:
         self.name = name
         self.token = token
         self.receiver = receiver
         self.traffic_class = traffic_class
+        self.pace_bps = pace_bps
 
 
 def dial(address: str, calls: Mapping[int, Call]) -> dict[int, socket.socket]:
@@ -83,6 +91,9 @@ def _connected(address: str, call: Call, deadline: float) -> socket.socket:
         ) from error
     try:
         set_up(connection, call.traffic_class)
+        if call.pace_bps:
+            pace = struct.pack("Q", call.pace_bps // BITS_PER_BYTE)
+            connection.setsockopt(socket.SOL_SOCKET, _MAX_PACING_RATE, pace)
         connection.settimeout(max(deadline - time.monotonic(), 0.001))
         if family == socket.AF_INET:
             connection.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)

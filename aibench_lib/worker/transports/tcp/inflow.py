@@ -8,8 +8,12 @@ from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
 
 _BUFFER_BYTES = 1 << 18
 """Small enough for the processor's second cache."""
-_CALL_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 15
+"""Of the memory that payload is received into when nobody looks at it: small enough to stay in the cache."""
+_CALL_BYTES = 1 << 21
 """Asked of the kernel in one call at most."""
+_TAIL_BYTES = 1 << 12
+"""Of what follows a large message, taken with it."""
 _BULK_BYTES = 1 << 16
 """From so many bytes of payload on they are received apart from the frames."""
 _WITHIN, _NO_ROW = -2, -1
@@ -22,6 +26,8 @@ class Scratch:
     def __init__(self) -> None:
         self.buffer = bytearray(b"\x01") * _BUFFER_BYTES  # written once, so that no page is missing later
         self.view = memoryview(self.buffer)
+        self.piece = self.view[:_PIECE_BYTES]
+        self.tail = bytearray(_TAIL_BYTES)
 
 
 class Inflow:
@@ -69,7 +75,9 @@ class Inflow:
         self.stamp_ns = now_ns()
         if not count:
             raise ConnectionResetError("the other end has closed the connection")
-        return self._parse(start + count)
+        frames: list[tuple[int, int, int, int]] = []
+        self._parse(scratch.buffer, start + count, frames)
+        return frames
 
     def judge(self) -> list[tuple[int, int]]:
         """Compare what the last call of :meth:`receive` has left in memory.
@@ -95,27 +103,31 @@ class Inflow:
 
     def _receive_bulk(self) -> list[tuple[int, int, int, int]]:
         """Receive a part of a large message: over and over into the same memory, and at its end what follows it."""
-        view, left = self._scratch.view, min(self._left_bytes, _CALL_BYTES)
-        parts = [view] * (left // _BUFFER_BYTES)
-        if left % _BUFFER_BYTES:
-            parts.append(view[: left % _BUFFER_BYTES])
+        piece, left = self._scratch.piece, min(self._left_bytes, _CALL_BYTES)
+        parts: list[bytearray | memoryview] = [piece] * (left // _PIECE_BYTES)
+        if left % _PIECE_BYTES:
+            parts.append(piece[: left % _PIECE_BYTES])
+        if left == self._left_bytes:
+            parts.append(self._scratch.tail)
         count = self._connection.recvmsg_into(parts)[0]
         self.stamp_ns = now_ns()
         if not count:
             raise ConnectionResetError("the other end has closed the connection")
-        self._left_bytes -= count
-        if self._left_bytes or not self._flags & ROW:
+        if count < self._left_bytes:
+            self._left_bytes -= count
             return []
-        return [(Kind.MESSAGE, self._flags, self._sequence, self._size)]
+        more = count - self._left_bytes
+        self._left_bytes = 0
+        frames = [(int(Kind.MESSAGE), self._flags, self._sequence, self._size)] if self._flags & ROW else []
+        if more:
+            self._parse(self._scratch.tail, more, frames)
+        return frames
 
-    def _parse(self, end: int) -> list[tuple[int, int, int, int]]:
-        """Take apart what lies in the scratch up to ``end``."""
-        frames: list[tuple[int, int, int, int]] = []
-        buffer, header, unpack = self._scratch.buffer, FRAME.size, FRAME.unpack_from
+    def _parse(self, buffer: bytearray, end: int, frames: list[tuple[int, int, int, int]]) -> None:
+        """Take apart what lies in a buffer up to ``end``."""
+        header, unpack = FRAME.size, FRAME.unpack_from
         verify = self._payload is not None
-        place = 0
-        if self._left_bytes:
-            place = self._go_on(end, frames)
+        place = self._go_on(end, frames) if self._left_bytes else 0
         while end - place >= header:
             kind, flags, _, sequence, value = unpack(buffer, place)
             place += header
@@ -123,8 +135,7 @@ class Inflow:
                 frames.append((kind, flags, sequence, value))
                 if verify and kind in (Kind.MARK, Kind.ARRIVED):
                     self._unjudged.append((0, 0, 0, sequence))
-                continue
-            if value > end - place or verify:
+            elif value > end - place or verify:
                 self._sequence, self._flags, self._left_bytes, self._size = sequence, flags, value, value
                 place = self._go_on(end, frames, place)
             else:
@@ -132,7 +143,6 @@ class Inflow:
                 if flags:
                     frames.append((1, flags, sequence, value))
         self._cut = bytes(buffer[place:end]) if place < end else b""
-        return frames
 
     def _go_on(self, end: int, frames: list[tuple[int, int, int, int]], place: int = 0) -> int:
         """Take the payload of the message at hand, as far as it is there; return where it ends."""

@@ -4,11 +4,13 @@ import socket
 from collections import deque
 from typing import NamedTuple
 
-from aibench_lib.worker.transports.tcp.payload import Payload
+from aibench_lib.worker.transports.tcp.payload import Parts, Payload
 from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
 
-_CALL_BYTES = 1 << 20
+_CALL_BYTES = 1 << 21
 """Given to the kernel in one call at most: what it cannot take must be cut off again."""
+_CALL_PARTS = 500
+"""Likewise; the kernel takes 1024."""
 _JOINED_BYTES = 1 << 12
 """Smaller messages are copied together, since a list of many small pieces is slower than the copy."""
 _BLOCK_BYTES = 1 << 16
@@ -39,7 +41,7 @@ class Outflow:
         self._payload = payload
         self._key = key
         self._waiting: deque[Run | bytes] = deque()
-        self._parts: list[bytes | memoryview] = []
+        self._parts: Parts = []
         self._parts_bytes = 0
         self._place = 0
         self._left_bytes = 0
@@ -54,62 +56,68 @@ class Outflow:
         Raises:
             OSError: The connection is broken.
         """
-        while self._parts or self._gather():
+        parts = self._parts
+        while parts or self._waiting or self._left_bytes:
+            if not parts:
+                self._gather()
             try:
-                sent = self._connection.sendmsg(self._parts)
+                sent = self._connection.send(parts[0]) if len(parts) == 1 else self._connection.sendmsg(parts)
             except BlockingIOError:
                 return False
             if sent < self._parts_bytes:
                 self._cut(sent)
                 return False
-            self._parts.clear()
-            self._parts_bytes = 0
+            parts.clear()
         return True
 
-    def _gather(self) -> bool:
-        """Make pieces of what waits, for one call; return whether there are any."""
+    def _gather(self) -> None:
+        """Make pieces of what waits, for one call."""
         parts, waiting = self._parts, self._waiting
         total = 0
-        while total < _CALL_BYTES:
+        while total < _CALL_BYTES and len(parts) < _CALL_PARTS:
             if self._left_bytes:
-                take = min(self._left_bytes, _CALL_BYTES - total)
-                self._payload.add_slices(parts, self._place, take)
+                take = min(self._left_bytes, _CALL_BYTES)
+                parts += self._payload.slices(self._place, take)
                 self._left_bytes -= take
                 self._place += take
                 total += take
-            elif not waiting:
+                continue
+            if not waiting:
                 break
-            elif isinstance(waiting[0], bytes):
-                parts.append(waiting.popleft())  # type: ignore[arg-type] # it was just seen to be bytes
-                total += len(parts[-1])
+            what = waiting.popleft()
+            if isinstance(what, bytes):
+                parts.append(what)
+                total += len(what)
             else:
-                total += self._begin(waiting[0])
+                total += self._begin(what)
         self._parts_bytes = total
-        return bool(total)
 
     def _begin(self, run: Run) -> int:
         """Take the first message of a run, or many small ones; return the bytes of the pieces added."""
-        sequence, count, size, ends_row = run
-        taken = min(count, max(1, _BLOCK_BYTES // (size + FRAME.size))) if size < _JOINED_BYTES else 1
-        if taken == count:
-            self._waiting.popleft()
-        else:
-            self._waiting[0] = Run(sequence + taken, count - taken, size, ends_row)
-        flagged = sequence + count - 1 if ends_row else -1
+        sequence, messages, size, ends_row = run
+        taken = 1
+        if size < _JOINED_BYTES and messages > 1:
+            taken = min(messages, _BLOCK_BYTES // (size + FRAME.size))
+        if taken < messages:
+            self._waiting.appendleft(Run(sequence + taken, messages - taken, size, ends_row))
+        flagged = sequence + messages - 1 if ends_row else -1
         if size < _JOINED_BYTES:
             self._parts.append(self._block(sequence, taken, size, flagged))
             return taken * (FRAME.size + size)
         self._parts.append(FRAME.pack(Kind.MESSAGE, ROW if sequence == flagged else 0, 0, sequence, size))
+        if size <= _CALL_BYTES:
+            self._parts += self._payload.body(self._key, sequence, size)
+            return FRAME.size + size
         self._place = self._payload.begin(self._key, sequence)
         self._left_bytes = size
         return FRAME.size
 
-    def _block(self, first: int, count: int, size: int, flagged: int) -> bytes:
-        pieces: list[bytes | memoryview] = []
-        pack, begin, add_slices, key = FRAME.pack, self._payload.begin, self._payload.add_slices, self._key
-        for sequence in range(first, first + count):
+    def _block(self, first: int, messages: int, size: int, flagged: int) -> bytes:
+        pack, body, key = FRAME.pack, self._payload.body, self._key
+        pieces: Parts = []
+        for sequence in range(first, first + messages):
             pieces.append(pack(1, ROW if sequence == flagged else 0, 0, sequence, size))
-            add_slices(pieces, begin(key, sequence), size)
+            pieces += body(key, sequence, size)
         return b"".join(pieces)
 
     def _cut(self, sent: int) -> None:

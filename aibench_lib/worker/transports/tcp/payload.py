@@ -6,12 +6,14 @@ one; each message begins elsewhere in it.
 
 import hashlib
 
-PERIOD_BYTES = 63 * 4096
+PERIOD_BYTES = 63 * 512
 """No power of two: bytes that were moved by a page, or by any power of two, differ."""
 _STEP_BYTES = 8
 _STEPS = PERIOD_BYTES // _STEP_BYTES
 _STRIDE = 12347
 """Steps from a message's beginning to that of the next; without common divisor with the steps there are."""
+
+Parts = list[bytes | memoryview]
 
 
 class Payload:
@@ -19,10 +21,13 @@ class Payload:
 
     Args:
         seed: The trial's.
+        looked_at: Whether anybody compares it.  If not, all messages of a size are the same, which costs nothing.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.pattern = memoryview(hashlib.shake_128(b"%d" % seed).digest(PERIOD_BYTES))
+    def __init__(self, seed: int, looked_at: bool) -> None:
+        self._pattern = memoryview(hashlib.shake_128(b"%d" % seed).digest(PERIOD_BYTES))
+        self._looked_at = looked_at
+        self._bodies: dict[int, Parts] = {}
 
     def begin(self, key: int, sequence: int) -> int:
         """Return where a message begins in the pattern.
@@ -31,28 +36,29 @@ class Payload:
             key: Of the queue pair, from :func:`key_of`.
             sequence: The message's number.
         """
-        return (key + sequence * _STRIDE) % _STEPS * _STEP_BYTES
+        return (key + sequence * _STRIDE) % _STEPS * _STEP_BYTES if self._looked_at else 0
 
-    def add_slices(self, parts: list[bytes | memoryview], place: int, count: int) -> None:
-        """Append the ``count`` bytes from a place on as slices of the pattern."""
-        pattern = self.pattern
+    def body(self, key: int, sequence: int, size_bytes: int) -> Parts:
+        """Return a message's payload as slices of the pattern; the list is not to be changed."""
+        if self._looked_at:
+            return self.slices(self.begin(key, sequence), size_bytes)
+        if size_bytes not in self._bodies:
+            self._bodies[size_bytes] = self.slices(0, size_bytes)
+        return self._bodies[size_bytes]
+
+    def slices(self, place: int, count: int) -> Parts:
+        """Return the ``count`` bytes from a place on as slices of the pattern."""
+        pattern = self._pattern
         place %= PERIOD_BYTES
         if place + count <= PERIOD_BYTES:
-            parts.append(pattern[place : place + count])
-            return
-        parts.append(pattern[place:])
-        count -= PERIOD_BYTES - place
-        while count >= PERIOD_BYTES:
-            parts.append(pattern)
-            count -= PERIOD_BYTES
-        if count:
-            parts.append(pattern[:count])
+            return [pattern[place : place + count]]
+        head, count = pattern[place:], count - (PERIOD_BYTES - place)
+        whole, rest = divmod(count, PERIOD_BYTES)
+        return [head, *[pattern] * whole, *([pattern[:rest]] if rest else [])]
 
     def differs(self, received: bytearray, start: int, count: int, place: int) -> bool:
         """Return whether ``count`` received bytes are other than those of the pattern from a place on."""
-        parts: list[bytes | memoryview] = []
-        self.add_slices(parts, place, count)
-        for part in parts:
+        for part in self.slices(place, count):
             if not received.startswith(part, start):
                 return True
             start += len(part)

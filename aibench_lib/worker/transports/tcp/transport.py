@@ -1,5 +1,6 @@
 """The TCP transport's face."""
 
+import os
 import secrets
 import socket
 import struct
@@ -18,7 +19,10 @@ from aibench_lib.worker.transports.tcp.sending import Sample, SendingEnd
 from aibench_lib.worker.transports.tcp.wire import TOKEN_BYTES, ReceiverAddress, SenderAddress
 from aibench_lib.worker.transports.transport import Options, Sender, SendQueue, TransportError
 
-_THREADS = 1
+_MOST_THREADS = 4
+"""That share the connections with large messages; each spends its time in the kernel, without Python's lock."""
+_LARGE_BYTES = 1 << 16
+"""Smaller messages cost more in Python than in the kernel: threads would wait for each other."""
 _LATE_SECONDS = 2.0
 """All hosts have joined before any runs; so long a connection may still be on its way to the listening thread."""
 
@@ -34,8 +38,8 @@ class Tcp:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._payload = Payload(options.seed)
-        self._pumps = [Pump() for _ in range(_THREADS)]
+        self._payload = Payload(options.seed, options.verify)
+        self._pumps = [Pump() for _ in range(max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // 2)))]
         self._queues: list[SendQueue] = []
         self._tokens: dict[int, bytes] = {}
         self._senders: list[Sender] = []
@@ -52,7 +56,8 @@ class Tcp:
         for queue in queues:
             token = self._tokens[queue.qp] = secrets.token_bytes(TOKEN_BYTES)
             verify = self._options.verify and queue.operation != "read"
-            addresses[queue.qp] = SenderAddress(token, queue.priority, verify).packed()
+            large = queue.largest_bytes >= _LARGE_BYTES
+            addresses[queue.qp] = SenderAddress(token, queue.priority, verify, large).packed()
         return addresses
 
     def accept(self, senders: Sequence[Sender]) -> Mapping[tuple[str, int], bytes]:
@@ -79,11 +84,12 @@ class Tcp:
             if queue.qp not in receivers:
                 raise TransportError(f"{name}: the receiving end has no address; see that its agent takes part")
             receiver = ReceiverAddress.unpacked(receivers[queue.qp])
-            calls[queue.qp] = Call(name, self._tokens[queue.qp], receiver, self._options.traffic_class(queue.priority))
+            traffic_class = self._options.traffic_class(queue.priority)
+            calls[queue.qp] = Call(name, self._tokens[queue.qp], receiver, traffic_class, _pace_bps(queue))
         connections = dial(self._options.address, calls)
         self._connections += connections.values()
         for place, queue in enumerate(self._queues):
-            pump = self._pump(place)
+            pump = self._pump(place, queue.largest_bytes >= _LARGE_BYTES)
             connection = connections[queue.qp]
             end = SendingEnd(place, queue, self._options, self._payload, connection, pump.scratch)
             self._sending.append(end)
@@ -91,7 +97,7 @@ class Tcp:
 
     def run(self, t0_ns: int, deadline_ns: int, rows: Rows) -> None:
         """Send and receive until all is done or the deadline has passed."""
-        sample = rows.sample if len(self._pumps) == 1 else _one_at_a_time(rows)
+        sample = _one_at_a_time(rows)
         for end in self._sending:
             end.begin(t0_ns, sample)
         with self._running:
@@ -116,14 +122,14 @@ class Tcp:
             for pump in self._pumps:
                 pump.close()
 
-    def _pump(self, place: int) -> Pump:
-        return self._pumps[place % len(self._pumps)]
+    def _pump(self, place: int, large: bool) -> Pump:
+        return self._pumps[place % len(self._pumps) if large else 0]
 
     def _claimed(self, place: int, connection: socket.socket) -> None:
         sender, address = self._senders[place], self._sender_addresses[place]
         set_up(connection, self._options.traffic_class(address.priority))
         self._connections.append(connection)
-        pump = self._pump(place)
+        pump = self._pump(place, address.large)
         pump.add(ReceivingEnd(sender, self._payload, address.verify, connection, pump.scratch))
 
     def _await_senders(self, deadline_ns: int) -> None:
@@ -136,6 +142,13 @@ class Tcp:
             raise TransportError(
                 f"no connection has come from {names}{more}; see that the fabric carries packets between the hosts"
             )
+
+
+def _pace_bps(queue: SendQueue) -> int:
+    """Return the rate within a large message of a loop that has a rate: some more, or the loop would fall behind."""
+    if queue.loop is None or queue.loop.size_bytes < _LARGE_BYTES:
+        return 0
+    return queue.loop.rate_bps * 5 // 4
 
 
 def _run_all(pumps: Sequence[Pump], deadline_ns: int) -> None:

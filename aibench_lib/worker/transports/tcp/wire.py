@@ -37,7 +37,7 @@ class Kind(IntEnum):
     """The sending end has done; the receiving end answers with the same [0]."""
 
 
-_SENDER = struct.Struct(f"<{TOKEN_BYTES}sB?")
+_SENDER = struct.Struct(f"<{TOKEN_BYTES}sB??")
 _RECEIVER = struct.Struct(f"<{TOKEN_BYTES}sIH")
 
 
@@ -48,10 +48,12 @@ class SenderAddress(NamedTuple):
     priority: int
     verify: bool
     """Whether the receiving end compares what arrives."""
+    large: bool
+    """Whether its largest message is worth a thread."""
 
     def packed(self) -> bytes:
         """Return it as bytes."""
-        return _SENDER.pack(self.token, self.priority, self.verify)
+        return _SENDER.pack(self.token, self.priority, self.verify, self.large)
 
     @classmethod
     def unpacked(cls, data: bytes) -> "SenderAddress":
@@ -62,8 +64,7 @@ class SenderAddress(NamedTuple):
         """
         if len(data) != _SENDER.size:
             raise TransportError("a queue pair's address is not one of TCP; see that both hosts use the same transport")
-        token, priority, verify = _SENDER.unpack(data)
-        return cls(token, priority, verify)
+        return cls(*_SENDER.unpack(data))
 
 
 class ReceiverAddress(NamedTuple):
