@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from aibench_lib import kpi
 from aibench_lib.catalogue import benchmark
-from aibench_lib.errors import UndefinedKpi
 from aibench_lib.kpi.sampling import held
 from aibench_lib.model import ObservationPoint, Stream, TrialLoad
 from aibench_lib.procedures.fabric_paths import fabric_links
 from aibench_lib.procedures.kv_pairs import pairs_across, used_ports
-from aibench_lib.procedures.point_to_point import part_of, usual_changes
+from aibench_lib.procedures.point_to_point import bandwidth_remark, usual_changes
 from aibench_lib.procedures.procedure import (
     LOSSLESS_PRIORITY,
     Distribution,
@@ -83,11 +82,8 @@ def measure_concurrent(seen: Observation) -> Mapping[str, float | None]:
 
 def remark_on_concurrent(seen: Observation) -> Mapping[str, str]:
     """Say which stamp latencies end with, and which part of a trial its bandwidth is of."""
-    stamp = {KEY: choose_stamp(finished(seen.samples), seen.clock_uncertainty_ns)}
-    try:
-        return {**stamp, "bandwidth_of": part_of(_bandwidth(seen))}
-    except UndefinedKpi:
-        return {**stamp, "bandwidth_of": "nothing: a pair completed no transfer"}
+    stamp = choose_stamp(finished(seen.samples), seen.clock_uncertainty_ns)
+    return {KEY: stamp, **bandwidth_remark(lambda: _bandwidth(seen))}
 
 
 def _bandwidth(seen: Observation) -> kpi.Bandwidth:

@@ -1,6 +1,6 @@
 """Section 5.1: how much one prefill worker can send to one decode worker, by message size and queue pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aibench_lib import kpi
 from aibench_lib.errors import NotAttainable, UndefinedKpi
@@ -25,6 +25,8 @@ _ROW_BYTES = 2 * MB
 """Small messages are signalled in batches of about this size, so that a second at 400 Gb/s has 25,000 rows at most."""
 _LARGE_BYTES = 16 * MB
 """From this size on one message a queue pair is enough where there are several: the others fill its gaps."""
+LINE_RATE = "line_rate_bps"
+"""Under which the line rate of a trial's NICs is kept with it [bit/s]."""
 _CPU_BUSY, _CPU_ALL = "cpu_busy_ns", "cpu_ns"
 """Growths that an agent reports beside its NIC's counters: CPU time in use, and that there was."""
 
@@ -117,14 +119,20 @@ def measure_point_to_point(seen: Observation) -> Mapping[str, float | None]:
 
 
 def remark_on_point_to_point(seen: Observation) -> Mapping[str, str]:
-    """Say which part of a trial its bandwidth is of."""
+    """Say which part of a trial its bandwidth is of, and what the line rate is that the figure shows."""
+    rate_bps = min(nic_bps(seen.fabric, host) for host in (seen.site.senders[0], seen.site.receivers[0]))
+    return {**bandwidth_remark(lambda: _bandwidth(seen)), LINE_RATE: str(rate_bps)}
+
+
+def bandwidth_remark(bandwidth: Callable[[], kpi.Bandwidth]) -> Mapping[str, str]:
+    """Say which part of a trial a bandwidth is of."""
     try:
-        return {"bandwidth_of": part_of(_bandwidth(seen))}
+        return {"bandwidth_of": _part_of(bandwidth())}
     except UndefinedKpi:
-        return {"bandwidth_of": "nothing: a queue pair completed no message"}
+        return {"bandwidth_of": "nothing, as a queue pair completed no message"}
 
 
-def part_of(bandwidth: kpi.Bandwidth) -> str:
+def _part_of(bandwidth: kpi.Bandwidth) -> str:
     """Return in words which part of a trial a bandwidth is of."""
     if bandwidth.steady:
         return "the steady part of the trial"

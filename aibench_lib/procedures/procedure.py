@@ -175,6 +175,8 @@ class Distribution:
     """Percentiles to report: 0.99 is P99."""
     of: Callable[[pa.Table], NDArray[np.float64]]
     """Samples of one trial -> one value a transfer, shape ``(n_transfers,)``."""
+    spread: str = ""
+    """KPI under which P99 less P50 is reported; empty: it is not."""
 
 
 def _no_series(_: Observation) -> pd.DataFrame | None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from aibench_lib import kpi, stats
+from aibench_lib import kpi
 from aibench_lib.catalogue import benchmark
 from aibench_lib.errors import NotAttainable, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Stream, TrialLoad
@@ -165,25 +165,11 @@ def block_completion_us(samples: pa.Table) -> NDArray[np.float64]:
 
 
 def measure_latency(seen: Observation) -> Mapping[str, float | None]:
-    """Return what Section 5.2 asks of one trial beside the percentiles.
+    """Return how much background there was: the latencies are in the samples.
 
-    Draft: Section 5.2: "the difference between P99 and P50".
+    Draft: Section 5.2.
     """
-    own = blocks(seen.samples)
-    stamp = choose_stamp(own, seen.clock_uncertainty_ns)
-    return {
-        "tail_latency_spread": defined(lambda: tail_spread_us(latency_us(own, stamp))),
-        "background_delivered": defined(lambda: _background_delivered(seen)),
-    }
-
-
-def tail_spread_us(latencies: NDArray[np.float64]) -> float:
-    """Return P99 less P50 [us].
-
-    Raises:
-        UndefinedKpi: There are too few samples for P99.
-    """
-    return stats.percentile(latencies, 0.99) - stats.percentile(latencies, 0.5)
+    return {"background_delivered": defined(lambda: _background_delivered(seen))}
 
 
 def _background_delivered(seen: Observation) -> float:
@@ -219,13 +205,15 @@ TRANSFER_LATENCY = Procedure(
     load=latency_load,
     measure=measure_latency,
     remarks=remark_on_latency,
-    quantities=(
-        Quantity(kpi="tail_latency_spread", unit="us", observation_point=_ENDPOINT),
-        Quantity(kpi="background_delivered", unit="%", observation_point=_ENDPOINT),
-    ),
+    quantities=(Quantity(kpi="background_delivered", unit="%", observation_point=_ENDPOINT),),
     distributions=(
         Distribution(
-            kpi="KV_xfer_latency", unit="us", observation_point=_ENDPOINT, fractions=_FRACTIONS, of=block_latency_us
+            kpi="KV_xfer_latency",
+            unit="us",
+            observation_point=_ENDPOINT,
+            fractions=_FRACTIONS,
+            of=block_latency_us,
+            spread="tail_latency_spread",
         ),
         Distribution(
             kpi="Fabric_FCT", unit="us", observation_point=_ENDPOINT, fractions=_FRACTIONS, of=block_completion_us

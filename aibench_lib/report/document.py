@@ -8,6 +8,7 @@ import jinja2
 
 from aibench_lib.catalogue import benchmark
 from aibench_lib.files import write_whole
+from aibench_lib.kpi.names import bare
 from aibench_lib.report import programmed, sections
 from aibench_lib.report.health import health_table
 from aibench_lib.report.kpi_tables import OBSERVATION_POINTS, KpiTable, summarise
@@ -16,7 +17,13 @@ from aibench_lib.report.numbers import UNDEFINED
 from aibench_lib.report.results import Results, lab_sentence, read_results
 
 _TEMPLATES = Path(__file__).parents[2] / "templates" / "report"
-_GLANCE = (("convergence_time", "mean"), ("Fabric_FCT", "p99"), ("Packet_drop_rate", "mean"))
+_GLANCE = (
+    ("convergence_time", "mean"),
+    ("KV_xfer_latency", "p50"),
+    ("KV_xfer_latency", "p99"),
+    ("Fabric_FCT", "p99"),
+    ("Packet_drop_rate", "mean"),
+)
 """KPIs and statistics that open the report beside those of the test's figure."""
 _INSTEAD = {"p99": ("p95", "p50")}
 """What stands there for a percentile that no row has enough samples for."""
@@ -87,17 +94,17 @@ def _test(results: Results, test: str) -> Mapping[str, Any]:
 
 def _glance(table: KpiTable) -> Iterable[tuple[str, str, str]]:
     """Give name, range over all points, and unit of the KPIs of a test that open the report."""
-    columns = {(column.kpi, column.statistic): number for number, column in enumerate(table.columns)}
+    columns = {(bare(column.kpi), column.statistic): number for number, column in enumerate(table.columns)}
     defined = {name for name, number in columns.items() if not table.is_undefined(number)}
     chosen = ((kpi, _defined(kpi, statistic, defined)) for kpi, statistic in _GLANCE)
-    wanted = (*((kpi, "mean") for kpi in benchmark(table.test).figure.y), *chosen)
+    wanted = dict.fromkeys((*((kpi, "mean") for kpi in benchmark(table.test).figure.y), *chosen))
     for kpi, statistic in wanted:
         if (kpi, statistic) in columns:
             number = columns[kpi, statistic]
             column = table.columns[number]
             spread = column.span(cell for group in table.groups for cell in group.column(number))
             yield (
-                kpi if statistic == "mean" else f"{kpi} {statistic}",
+                column.kpi if statistic == "mean" else f"{column.kpi} {statistic}",
                 spread,
                 "" if spread == UNDEFINED else column.unit,
             )

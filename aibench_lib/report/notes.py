@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from aibench_lib.kpi.names import bare
 from aibench_lib.report.kpi_tables import KpiCell, KpiColumn, KpiTable
 from aibench_lib.report.numbers import duration, is_yes_or_no
 from aibench_lib.report.results import Results
@@ -12,15 +13,27 @@ _WHY = {
     "marking_onset": "as no packet was marked",
     "queue_depth_at_onset": "as no packet was marked",
     "recovery_time": "as no deadlock ended before its trial did",
+    "KV_xfer_bandwidth": "as a queue pair completed no message before its trial ended",
+    "cpu_utilization_sender": "as the agents do not say how busy their hosts are",
+    "cpu_utilization_receiver": "as the agents do not say how busy their hosts are",
+    "gpu_to_nic_overhead": "as no GPU takes part: what is sent lies in the memory of the host",
+    "nic_offload_utilization": "as no counter of the NICs says it",
+    "Link_utilization": "as a switch does not report what it sent often enough",
+    "maximum_link_utilization": "as a switch does not report what it sent often enough",
 }
 """KPI -> what it means that a trial has no value of it."""
+_REMARKS = {
+    "latency_stamp": "KV_xfer_latency is from the posting to the {}",
+    "bandwidth_of": "KV_xfer_bandwidth is of {}",
+}
+"""What a procedure remarks on its trials -> the sentence that it makes."""
 _REAL = "real"
 """The method of values of which no part was simulated."""
 
 
 def notes(results: Results, table: KpiTable) -> tuple[str, ...]:
     """Return the sentences below the KPI table of a test."""
-    return (*_occurrences(table), *_undefined(table), *_method(results, table.test))
+    return (*_occurrences(table), *_undefined(table), *_remarks(results, table), *_method(results, table.test))
 
 
 def _occurrences(table: KpiTable) -> Iterable[str]:
@@ -31,7 +44,7 @@ def _occurrences(table: KpiTable) -> Iterable[str]:
 
 def why_undefined(kpi: str) -> str:
     """Return why a trial, or all trials of a row, have no value of a KPI."""
-    return _WHY.get(kpi, "as what it measures did not occur, or was not seen")
+    return _WHY.get(bare(kpi), "as what it measures did not occur, or was not seen")
 
 
 def _undefined(table: KpiTable) -> Iterable[str]:
@@ -54,7 +67,26 @@ def _reason(column: KpiColumn, cell: KpiCell) -> tuple[str, str]:
         return why_undefined(column.kpi), column.kpi
     if not cell.count:
         return "as no trial of the row has a sample", column.kpi
-    return "for want of samples (p95 is defined from 20 on, p99 from 100)", f"{column.kpi} {column.statistic}"
+    return (
+        "for want of samples (p95 is defined from 20 on, p99 from 100, p99.9 from 1000)",
+        f"{column.kpi} {column.statistic}",
+    )
+
+
+def _remarks(results: Results, table: KpiTable) -> Iterable[str]:
+    """Say how values came about, and what carried those whose names are qualified."""
+    trials = results.remarks(table.test)
+    for key, sentence in _REMARKS.items():
+        counts = Counter(trial[key] for trial in trials if key in trial)
+        for text, count in counts.items():
+            where = "in all trials" if count == len(trials) else f"in {count} of {len(trials)} trials"
+            yield f"{sentence.format(text)} ({where})."
+    names = [column.kpi for column in table.columns if column.kpi != bare(column.kpi)]
+    if names:
+        yield (
+            f"{' and '.join(dict.fromkeys(names))}: in brackets, what carried the bytes. Only RDMA by a NIC gives "
+            "these KPIs without it."
+        )
 
 
 def _method(results: Results, test: str) -> Iterable[str]:

@@ -1,13 +1,15 @@
 """Read what a report is made of: ``run.json`` and ``kpis.csv`` of a results directory."""
 
 import csv
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aibench_lib.errors import SpecError
+from aibench_lib.journal import Journal
 from aibench_lib.model import LabKind, ObservationPoint, Value
 from aibench_lib.report.numbers import UNDEFINED, duration
 from aibench_lib.units import NS_PER_SECOND
@@ -45,6 +47,19 @@ class Results:
     def of(self, test: str) -> tuple[Value, ...]:
         """Return the values of one test."""
         return tuple(value for value in self.values if value.test == test)
+
+    @functools.cached_property
+    def _done(self) -> Sequence[Mapping[str, Any]]:
+        path = self.path / "journal.jsonl"
+        return [event for event in Journal(path).events() if event["event"] == "trial_done"] if path.exists() else []
+
+    def remarks(self, test: str) -> tuple[Mapping[str, str], ...]:
+        """Return what the procedure of a test remarked on each of its trials, with the trial's setting and point."""
+        return tuple(
+            {**event["setting"], **event["point"], **event.get("remarks", {})}
+            for event in self._done
+            if event["test"] == test
+        )
 
     @property
     def lab(self) -> LabKind:

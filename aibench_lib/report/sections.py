@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aibench_lib.catalogue import kpi
+from aibench_lib.kpi.names import bare
 from aibench_lib.report.numbers import level, quantity, text, typed, words
 from aibench_lib.report.results import Results
 from aibench_lib.report.tables import Table
@@ -53,7 +54,7 @@ def definitions(kpis: Iterable[str]) -> Table:
 
     Draft: Sections 4.1 to 4.4.
     """
-    rows = tuple((name, kpi(name).definition) for name in dict.fromkeys(kpis))
+    rows = tuple((name, kpi(bare(name)).definition) for name in dict.fromkeys(kpis))
     return Table(caption="Definitions of the KPIs", columns=("KPI", "Definition"), rows=rows)
 
 

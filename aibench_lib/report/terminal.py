@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aibench_lib.kpi.names import bare
 from aibench_lib.report.kpi_tables import KpiTable, summarise
 from aibench_lib.report.results import Results, lab_sentence, read_results
 
@@ -13,6 +14,13 @@ _HEADINGS: Mapping[tuple[str, str], str] = {
     ("zero_throughput_duration", "mean"): "standstill",
     ("recovery_time", "mean"): "recovery",
     ("watchdog_trips", "mean"): "trips",
+    ("KV_xfer_bandwidth", "mean"): "bandwidth",
+    ("KV_xfer_latency", "p50"): "latency p50",
+    ("KV_xfer_latency", "p95"): "latency p95",
+    ("KV_xfer_latency", "p99"): "latency p99",
+    ("KV_xfer_latency", "p99.9"): "latency p99.9",
+    ("tail_latency_spread", "p99-p50"): "p99-p50",
+    ("background_delivered", "mean"): "background",
     ("convergence_time", "mean"): "convergence",
     ("steady_state_bandwidth_kv_cache", "mean"): "KV cache",
     ("steady_state_bandwidth_expert_parallelism", "mean"): "EP",
@@ -62,7 +70,7 @@ def _test(results: Results, test: str) -> str:
         labels, body = (*table.setting_labels, *table.point_labels), _every_row(table, shown)
     columns = [table.columns[number] for number in shown]
     head = [
-        [*labels, *(_HEADINGS[column.kpi, column.statistic] for column in columns)],
+        [*labels, *(_HEADINGS[bare(column.kpi), column.statistic] for column in columns)],
         [*("" for _ in labels), *(column.unit for column in columns)],
     ]
     return "\n".join(
@@ -78,7 +86,7 @@ def _test(results: Results, test: str) -> str:
 def _is_shown(table: KpiTable, number: int) -> bool:
     """Leave out a percentile that no row has enough samples for; a mean without a value tells that nothing occurred."""
     column = table.columns[number]
-    is_wanted = (column.kpi, column.statistic) in _HEADINGS
+    is_wanted = (bare(column.kpi), column.statistic) in _HEADINGS
     return is_wanted and (column.statistic == "mean" or not table.is_undefined(number))
 
 

@@ -57,14 +57,14 @@ def read_trials(results: Path, test: str) -> tuple[Trial, ...]:
     return tuple(sorted((trial for trial in trials if trial.test == test), key=lambda trial: trial.t0_ns))
 
 
-def completion_times_us(test: str, trials: Iterable[Trial]) -> NDArray[np.float64]:
-    """Return how long the transfers of ``trials`` took from post to completion [us], as the test's KPIs count them.
+def completion_times_us(test: str, trials: Iterable[Trial], kpi: str = "Fabric_FCT") -> NDArray[np.float64]:
+    """Return how long the transfers of ``trials`` took [us], as the test's KPIs count them.
 
     Transfers cut short are left out.
 
-    Draft: Section 4.3 (Fabric_FCT).
+    Draft: Section 4.3 (Fabric_FCT, from post to completion; KV_xfer_latency).
     """
-    (fct,) = (pooled for pooled in PROCEDURES[test].distributions if pooled.kpi == "Fabric_FCT")
+    (fct,) = (pooled for pooled in PROCEDURES[test].distributions if pooled.kpi == kpi)
     times = []
     for trial in trials:
         table = pq.read_table(trial.path)

@@ -57,6 +57,8 @@ def summarise(run: str, lab: LabKind, trials: Iterable[Mapping[str, Any]], sampl
             tables = [pq.read_table(samples / f"{member['trial']}.parquet") for member in members]
             pooled = np.concatenate([distribution.of(table) for table in tables])
             values.extend(_percentiles(distribution, pooled, {**common, "kpi": qualified(distribution.kpi, transport)}))
+            if distribution.spread:
+                values.append(_spread(distribution, pooled, {**common, "kpi": distribution.spread}))
     return values
 
 
@@ -113,6 +115,20 @@ def _percentiles(what: Distribution, pooled: np.ndarray, common: Mapping[str, An
         interval = stats.percentile_confidence_interval(pooled, fraction) if value is not None else (None, None)
         yield row(f"p{100 * fraction:g}", value, interval)
     yield row("max", float(pooled.max()) if pooled.size else None, (None, None))
+
+
+def _spread(what: Distribution, pooled: np.ndarray, common: Mapping[str, Any]) -> Value:
+    """Return P99 less P50; there is no interval for a difference of percentiles."""
+    return Value(
+        **common,
+        statistic="p99-p50",
+        value=defined(lambda: stats.percentile(pooled, 0.99) - stats.percentile(pooled, 0.5)),
+        unit=what.unit,
+        ci_low=None,
+        ci_high=None,
+        n=int(pooled.size),
+        observation_point=what.observation_point,
+    )
 
 
 def write_values(values: Sequence[Value], folder: Path) -> None:

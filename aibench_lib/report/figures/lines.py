@@ -12,12 +12,28 @@ from matplotlib.axes import Axes
 
 from aibench_lib.catalogue import Benchmark, Scalar
 from aibench_lib.catalogue import Figure as Wanted
+from aibench_lib.kpi.names import bare
 from aibench_lib.model import Value
-from aibench_lib.report.figures.style import Figure, drawing, legend, name_unit, series, thousands, ticks, undefined
-from aibench_lib.report.numbers import label, level, words
+from aibench_lib.procedures.point_to_point import LINE_RATE
+from aibench_lib.report.figures.style import (
+    Figure,
+    drawing,
+    legend,
+    mark_level,
+    name_unit,
+    series,
+    thousands,
+    ticks,
+    undefined,
+)
+from aibench_lib.report.numbers import label, level, size, words
 from aibench_lib.report.results import Results
-from aibench_lib.units import KB
+from aibench_lib.units import BITS_PER_BYTE, GB, KB
 
+_LINE_RATE = "line rate of the NIC"
+"""The catalogue's word for it among the marks of a figure."""
+_WIDE = 10_000
+"""Sizes that span a factor of this are written as 64 KB to 1 GB, not all in KB."""
 _DECADES_APART = 100
 """Small panels whose values differ by more than this factor get a logarithmic axis, so that every line is seen."""
 
@@ -51,9 +67,9 @@ def lines(results: Results, benchmark: Benchmark) -> Figure | None:
         grid = drawn.canvas.subplots(*shape, squeeze=False, **sharing)
         bounds: dict[str, str] = {}
         for number, kpi in enumerate(figure.y):
-            own = [value for value in values if value.kpi == kpi]
+            own = [value for value in values if bare(value.kpi) == kpi]
             row = grid[number] if levels.panels else [grid[0][number]]
-            scale = _kpi(row, own, figure, levels, name_unit(kpi, own[0].unit if own else ""))
+            scale = _kpi(row, own, figure, levels, name_unit(own[0].kpi if own else kpi, own[0].unit if own else ""))
             linear_below = _linear_below(own) if levels.panels else None
             if linear_below is not None:
                 row[0].set_yscale("symlog", linthresh=linear_below, linscale=0.5)
@@ -61,8 +77,13 @@ def lines(results: Results, benchmark: Benchmark) -> Figure | None:
                 row[0].minorticks_off()
                 thousands(row[0].yaxis)
                 bounds[kpi] = f"{linear_below:,g}"
+        reference = _line_rate(results, benchmark)
+        if reference:
+            for axes in grid[0]:
+                mark_level(axes, reference, f"{_LINE_RATE}: {reference:g} GB/s")
+                axes.set_ylim(0, 1.12 * max(axes.get_ylim()[1], reference))
         for axes in grid[-1]:
-            axes.set_xlabel(name_unit(label(figure.x), _unit(figure.x)))
+            axes.set_xlabel(name_unit(label(figure.x), "" if _is_wide(figure.x, levels.x) else _unit(figure.x)))
         legend(drawn.canvas, grid[0][0], label(figure.lines))
     return Figure(
         name=name,
@@ -71,6 +92,7 @@ def lines(results: Results, benchmark: Benchmark) -> Figure | None:
         alt=_description(figure, levels),
         caption=f"Means over trials; bands are 95 % confidence intervals. The x axis is {scale}."
         + (" The panels of a row share their y axis." if levels.panels else "")
+        + (f" The dashed line is the {_LINE_RATE}, all bits of the wire." if reference else "")
         + "".join(f" That of {kpi} is linear below {bound} and logarithmic above." for kpi, bound in bounds.items()),
     )
 
@@ -98,7 +120,8 @@ def _kpi(row: Sequence[Axes], values: Sequence[Value], figure: Wanted, levels: _
             axes.set_title(f"{label(figure.panels)} {level(figure.panels, panel)}")
         axes.set_ylim(0, None)
         thousands(axes.yaxis)
-        scale = ticks(axes, levels.x, figure.x_scale, KB if _unit(figure.x) else 1)
+        names = [size(round(x)) for x in levels.x] if _is_wide(figure.x, levels.x) else ()
+        scale = ticks(axes, levels.x, figure.x_scale, KB if _unit(figure.x) else 1, names)
     if levels.panels:
         row[0].set_ylabel(title)
     return scale
@@ -115,6 +138,17 @@ def _description(figure: Wanted, levels: _Levels) -> str:
     )
 
 
+def _line_rate(results: Results, benchmark: Benchmark) -> float:
+    """Return the line rate of the NICs of a test, where its figure is to show it and its trials say it [GB/s]; or 0."""
+    rates = [float(trial[LINE_RATE]) for trial in results.remarks(benchmark.id) if LINE_RATE in trial]
+    return min(rates, default=0.0) / (BITS_PER_BYTE * GB) if _LINE_RATE in benchmark.figure.marks else 0.0
+
+
+def _is_wide(x_name: str, x: Sequence[float]) -> bool:
+    """Return whether sizes span so much that each is written with its own unit."""
+    return bool(_unit(x_name)) and x[-1] >= _WIDE * x[0]
+
+
 def _unit(x_name: str) -> str:
     return "KB" if x_name.endswith("_bytes") else ""
 
@@ -125,7 +159,7 @@ def _levels(values: Sequence[Value], name: str) -> tuple[Scalar, ...]:
 
 def _is_drawable(value: Value, figure: Wanted) -> bool:
     parameters = _parameters(value)
-    is_asked = value.kpi in figure.y and value.statistic == "mean"
+    is_asked = bare(value.kpi) in figure.y and value.statistic == "mean"
     has_levels = figure.lines in parameters and (not figure.panels or figure.panels in parameters)
     return is_asked and has_levels and isinstance(parameters.get(figure.x), int | float)
 

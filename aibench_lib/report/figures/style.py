@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +19,9 @@ from aibench_lib.report.numbers import UNDEFINED
 from aibench_lib.report.results import lab_sentence
 from aibench_lib.report.tables import Table
 
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#56b4e9", "#997700")
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#56b4e9", "#997700", "#7a7a7a")
 """Line colours, distinct also without red-green vision; in the page each becomes ``var(--series-1)`` and so on."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 """One for each colour, so that a line is known without its colour."""
 
 _INK = "#1a1c20"
@@ -140,12 +140,21 @@ def mark_time(axes: Axes, time: float, text: str, height: float) -> None:
     note.set(fontsize=8, va="top", color=_INK)
 
 
+def mark_level(axes: Axes, value: float, text: str) -> None:
+    """Mark a value on the y axis by a dashed line with ``text`` below its left end."""
+    axes.axhline(value, color=_INK, linestyle=(0, (5, 3)), linewidth=1)
+    note = axes.annotate(
+        text, (0, value), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points"
+    )
+    note.set(fontsize=8, va="bottom", color=_INK)
+
+
 def remark(axes: Axes, text: str, height: float) -> None:
     """Say something of all of ``axes`` at its right end, at ``height`` (a fraction of the axes')."""
     axes.text(0.995, height, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=_INK)
 
 
-def ticks(axes: Axes, values: list[float], scale: str, divisor: float = 1) -> str:
+def ticks(axes: Axes, values: list[float], scale: str, divisor: float = 1, texts: Sequence[str] = ()) -> str:
     """Give the x axis exactly ``values`` as ticks, even where all are powers of two; return its scale in words.
 
     Args:
@@ -153,13 +162,14 @@ def ticks(axes: Axes, values: list[float], scale: str, divisor: float = 1) -> st
         values: All x values, ascending.
         scale: ``linear`` or ``log``, for values that are not powers of two.
         divisor: What the ticks' texts count, in the unit of ``values``.
+        texts: What stands at the ticks instead of numbers.
     """
     doubling = all(value > 0 and math.log2(value).is_integer() for value in values)
     if doubling:
         axes.set_xscale("log", base=2)
     elif scale == "log":
         axes.set_xscale("log")
-    axes.set_xticks(values, [f"{value / divisor:,g}" for value in values])
+    axes.set_xticks(values, texts or [f"{value / divisor:,g}" for value in values])
     axes.minorticks_off()
     axes.grid(visible=False, axis="x")
     return "logarithmic to base 2" if doubling else "logarithmic" if scale == "log" else "linear"
