@@ -4,11 +4,12 @@ A tool talks to ``127.0.0.1`` alone: what it says is carried to the other host o
 queue pair's token.  So it needs no way of its own through the fabric, and nobody without the token starts a run.
 """
 
+import itertools
 import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aibench_lib.worker.transports.clock import now_ns
 
@@ -22,6 +23,8 @@ _POLL_SECONDS = 0.1
 _HELLO_SECONDS = 5.0
 """For the first bytes of whoever connects: nobody may keep the others waiting."""
 _RETRY_SECONDS = 0.02
+_SURE = 0.95
+"""A silence may be that much shorter than what the tool has measured: what it prints is rounded."""
 
 Over = Callable[[], bool]
 """Whether there is no more time, or nobody wants an answer any more."""
@@ -104,17 +107,16 @@ def free_port() -> int:
         return int(asked.getsockname()[1])
 
 
-def carry(tool: socket.socket, other: socket.socket, over: Over) -> int:
+def carry(tool: socket.socket, other: socket.socket, over: Over) -> list[int]:
     """Carry bytes both ways until one side hangs up.
 
     Returns:
-        When the tool spoke again after its longest silence [ns]: it measures between two words.
+        When something was said, by either side [ns].
 
     Raises:
         Ended: The trial was over first.
     """
-    last = now_ns()
-    longest, after = 0, last
+    words: list[int] = []
     while True:
         ready = _readable([tool, other], over)
         if not ready:
@@ -122,13 +124,20 @@ def carry(tool: socket.socket, other: socket.socket, over: Over) -> int:
         for source in ready:
             piece = _received(source)
             if not piece:
-                return after
-            now = now_ns()
-            if source is tool:
-                if now - last > longest:
-                    longest, after = now - last, now
-                last = now
+                return words
+            words.append(now_ns())
             (other if source is tool else tool).sendall(piece)
+
+
+def began_ns(words: Sequence[int], measured_ns: int) -> int:
+    """Return when a tool began to send: with the last word before a silence as long as it has measured [ns].
+
+    Both ends say that they are ready, send, and say that they are done.
+    """
+    for before, after in reversed(list(itertools.pairwise(words))):
+        if after - before >= measured_ns * _SURE:
+            return before
+    return words[-1] - measured_ns if words else now_ns() - measured_ns
 
 
 def _received(source: socket.socket) -> bytes:

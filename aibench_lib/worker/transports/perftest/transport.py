@@ -133,7 +133,7 @@ class Perftest:
         if test.kind == "bw":
             self._bandwidth(place, begin_ns, rows, runs)
         else:
-            self._latencies(place, begin_ns, begin_ns + loop.duration_ns, rows, runs)
+            self._latencies(place, begin_ns + loop.duration_ns, rows, runs)
         with self._hello(queue, relay.END):
             runs.order(functools.partial(unfinished.discard, place))
 
@@ -141,7 +141,7 @@ class Perftest:
         queue, test = self._queues[place], self._tests[place]
         with tempfile.TemporaryDirectory(prefix="aibench-perftest-") as folder:
             report = Path(folder) / "report.json"
-            text, ended_ns = self._one_run(queue, test, 0, str(report), runs)
+            text, words = self._one_run(queue, test, 0, str(report), runs)
             json_text = report.read_text(errors="replace") if report.exists() else ""
         found = output.bandwidth(text, json_text)
         if found is None:
@@ -149,26 +149,27 @@ class Perftest:
         sent = found.operations * test.size_bytes
         slow = found.bytes_per_second < _SLOW_BYTES_PER_SECOND
         seconds = test.seconds if slow else sent / found.bytes_per_second
-        posted_ns = max(begin_ns, ended_ns - round(seconds * NS_PER_SECOND))
-        row = (place, found.operations, sent, begin_ns, posted_ns, posted_ns + round(seconds * NS_PER_SECOND))
+        measured_ns = round(seconds * NS_PER_SECOND)
+        posted_ns = relay.began_ns(words, measured_ns)
+        row = (place, found.operations, sent, begin_ns, posted_ns, posted_ns + measured_ns)
         runs.order(functools.partial(rows.sample, *row))
 
-    def _latencies(self, place: int, begin_ns: int, end_ns: int, rows: Rows, runs: Runs) -> None:
+    def _latencies(self, place: int, end_ns: int, rows: Rows, runs: Runs) -> None:
         """Measure again and again, until the time is up; messages posted after it are not counted."""
         queue, test = self._queues[place], self._tests[place]
         messages = _FIRST_MESSAGES
         while now_ns() < end_ns:
-            text, ended_ns = self._one_run(queue, test, messages, "", runs)
+            text, words = self._one_run(queue, test, messages, "", runs)
             trips_ns = [round(sample * NS_PER_US * (2 if test.halves else 1)) for sample in output.samples_us(text)]
             if not trips_ns:
                 raise TransportError(f"{_where(queue, test)} printed no samples: {output.complaint(text)}")
-            posted_ns = max(begin_ns, ended_ns - sum(trips_ns))
+            posted_ns = relay.began_ns(words, sum(trips_ns))
             runs.order(functools.partial(_write, rows, place, test, posted_ns, end_ns, trips_ns))
             left = (end_ns - now_ns()) * len(trips_ns) // max(sum(trips_ns), 1)
             messages = min(max(left, _FEWEST_MESSAGES), _MOST_MESSAGES)
 
-    def _one_run(self, queue: SendQueue, test: Test, messages: int, report: str, runs: Runs) -> tuple[str, int]:
-        """Return what one run of the tool printed, and when it had ended measuring [ns]."""
+    def _one_run(self, queue: SendQueue, test: Test, messages: int, report: str, runs: Runs) -> tuple[str, list[int]]:
+        """Return what one run of the tool printed, and when both ends spoke to each other [ns]."""
         assert self._device is not None, "prepare comes first"
         with self._hello(queue, messages) as other, relay.listen("127.0.0.1") as own:
             if relay.exactly(other, 1, runs.over) != relay.READY:
@@ -177,17 +178,17 @@ class Perftest:
             process = runs.start(line)
             try:
                 with relay.accept(own, lambda: process.ended or runs.over()) as tool:
-                    ended_ns = relay.carry(tool, other, runs.over)
+                    words = relay.carry(tool, other, runs.over)
             except relay.Ended:
                 if runs.over():
                     raise
-                ended_ns = now_ns()  # the tool ended without a word to the other end: its status says why
+                words = []  # the tool ended without a word to the other end: its status says why
             status, text = process.result(runs.over)
         if runs.over():
             raise relay.Ended
         if status:
             raise TransportError(f"{_where(queue, test)} failed: {output.complaint(text)}")
-        return text, ended_ns
+        return text, words
 
     def _hello(self, queue: SendQueue, messages: int) -> socket.socket:
         place = self._places[queue.qp]
