@@ -248,8 +248,8 @@ class Coordinator:
 
         failures = self._calls.read("Run", run, take, seconds)
         if failures:
-            late = [host for host, error in failures.items() if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED]
-            if late and late[0] == next(iter(failures)):
+            if next(iter(failures.values())).code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                late = [host for host in run if host in failures]
                 raise LabError(late[0], _too_late(late, seconds))
             raise self._calls.failure(failures, len(run))
         for host in run:

@@ -223,7 +223,7 @@ class Peak:
 
 
 def streamed(folder, messages, rows_a_message=20_000):
-    """Run a trial whose sender brings so many messages, and its receiver as many receipts; return the peak of memory."""
+    """Run a trial whose sender brings so many messages, its receiver as many receipts; return the peak of memory."""
     lab = Lab(make_keys(folder / f"keys{messages}"))
     samples = to_ipc(rows("a", "b", np.resize([1, 2], rows_a_message)))
 
