@@ -6,7 +6,6 @@ its memory.  They are what ``python -m aibench_lib.worker.agent`` is, but for ho
 
 import contextlib
 import ctypes
-import dataclasses
 import gc
 import json
 import os
@@ -171,19 +170,55 @@ def wait_until(condition, seconds=5.0):
     return True
 
 
-@dataclasses.dataclass
-class Ran:
-    """What one host's Run answered."""
+class Trial:
+    """A trial driven call by call, as a coordinator does."""
 
-    batches: list
+    def __init__(self, lab, name="t", *, seconds=5.0, **options):
+        self.lab, self.name, self.seconds, self.options = lab, name, seconds, options
+        self.ends, self.peers, self.triggers = {}, {}, {}
 
-    @property
-    def last(self):
-        return self.batches[-1]
+    def prepare(self, host, *transfers, streams=(), **options):
+        request = agent_pb2.PrepareRequest(
+            trial=self.name, transfers=transfers, streams=streams, **(self.options | options)
+        )
+        reply = self.lab.stub(host).Prepare(request, timeout=10)
+        self.ends[host] = reply.endpoints
+        self.peers.update({(host, one.qp): one.peer for one in (*transfers, *streams)})
+        self.triggers[host] = reply.trigger_address
+        return reply
+
+    def connect(self, host):
+        senders = [end for ends in self.ends.values() for end in ends if self.peers[end.peer, end.qp] == host]
+        request = agent_pb2.ConnectRequest(trial=self.name, senders=senders)
+        return self.lab.stub(host).Connect(request, timeout=10)
+
+    def join(self, host, *connected):
+        ends = [end for reply in connected for end in reply.endpoints if end.peer == host]
+        self.lab.stub(host).Join(agent_pb2.JoinRequest(trial=self.name, receivers=ends), timeout=10)
+
+    def ready(self, sender, receiver):
+        """Connect and join, where one host sends to one other."""
+        self.join(sender, self.connect(receiver))
+
+    def start(self, host, t0_ns=None, **request):
+        """Call Run; T0 is in 0.2 s unless it is given."""
+        t0_ns = t0_ns or time.time_ns() + 200_000_000
+        timeout_ns = int(self.seconds * 1e9)
+        run = agent_pb2.RunRequest(trial=self.name, t0_ns=t0_ns, timeout_ns=timeout_ns, participants=2, **request)
+        return self.lab.stub(host).Run(run, timeout=30)
+
+    def stop(self, *hosts):
+        for host in hosts:
+            self.lab.stub(host).Stop(agent_pb2.StopRequest(trial=self.name), timeout=5)
 
 
-def prepare(lab, host, trial="t", **request):
-    return lab.stub(host).Prepare(agent_pb2.PrepareRequest(trial=trial, **request), timeout=10)
+def transfer(peer, qp=0, size_bytes=1000, **fields):
+    return agent_pb2.Transfer(peer=peer, qp=qp, size_bytes=size_bytes, priority=fields.pop("priority", 3), **fields)
+
+
+def stream(peer, qp=0, size_bytes=1000, **fields):
+    usual = {"depth": 1, "batch": 1, "duration_ns": 1_000_000_000, "priority": 3}
+    return agent_pb2.Stream(peer=peer, qp=qp, size_bytes=size_bytes, **(usual | fields))
 
 
 def main(folder, *hosts):

@@ -93,7 +93,7 @@ def _wait(lease: Lease, forks: zygote.Zygote) -> str:
             continue
         if caught.si_signo != signal.SIGCHLD:
             return "told"
-        if os.waitpid(forks.pid, os.WNOHANG)[0]:
+        if forks.has_ended:
             told = signal.sigtimedwait((signal.SIGTERM, signal.SIGINT), _END_SECONDS)  # who ends all ends both
             if told is None:
                 print("the agent's fork server is gone; start the agent anew", file=sys.stderr)  # noqa: T201 - its log

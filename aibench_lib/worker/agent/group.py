@@ -83,6 +83,8 @@ class _Group:
             if order == "stop":
                 return
             orders[order](*arguments)
+            if order == "run":
+                return
 
     def close(self) -> None:
         if self._transport is not None:

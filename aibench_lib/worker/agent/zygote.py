@@ -76,6 +76,13 @@ class Zygote:
         ended: dict[int, int] = self._ask(("end", tuple(pids)), [])
         return ended
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        poll = select.poll()
+        poll.register(self._control, 0)
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
+
     def close(self) -> None:
         """End it, and with it every group."""
         self._control.close()
