@@ -111,7 +111,7 @@ def carry(tool: socket.socket, other: socket.socket, over: Over) -> list[int]:
     """Carry bytes both ways until one side hangs up.
 
     Returns:
-        When something was said, by either side [ns].
+        When something was said, by either side; hanging up is the last word [ns].
 
     Raises:
         Ended: The trial was over first.
@@ -123,16 +123,16 @@ def carry(tool: socket.socket, other: socket.socket, over: Over) -> list[int]:
             raise Ended
         for source in ready:
             piece = _received(source)
+            words.append(now_ns())
             if not piece:
                 return words
-            words.append(now_ns())
             (other if source is tool else tool).sendall(piece)
 
 
 def began_ns(words: Sequence[int], measured_ns: int) -> int:
     """Return when a tool began to send: with the last word before a silence as long as it has measured [ns].
 
-    Both ends say that they are ready, send, and say that they are done.
+    Both ends say that they are ready, send, and then say that they are done, or hang up.
     """
     for before, after in reversed(list(itertools.pairwise(words))):
         if after - before >= measured_ns * _SURE:
