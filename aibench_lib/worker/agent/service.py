@@ -16,8 +16,8 @@ import grpc
 from aibench_lib import __version__
 from aibench_lib.errors import AibenchError, SpecError
 from aibench_lib.worker import agent_pb2, agent_pb2_grpc, transports
+from aibench_lib.worker.agent import cpu, load, nic
 from aibench_lib.worker.agent import host as host_facts
-from aibench_lib.worker.agent import load, nic
 from aibench_lib.worker.agent.batches import Batches
 from aibench_lib.worker.agent.config import AgentConfig
 from aibench_lib.worker.agent.lease import Lease
@@ -164,7 +164,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         if late_ns >= 0:
             raise NotReady(f"T0 was {late_ns // 1000} us ago when the call to run came; give the agents more time")
         with self._until_gone(trial, context):
-            before = nic.counters(self._nic)
+            before = nic.counters(self._nic) | cpu.times()
             trial.begin(start)
             batches: dict[Group, Batches] = {}
             while not trial.is_finished:
@@ -176,7 +176,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
                         yield agent_pb2.SampleBatch(arrow=batches[group].samples(rows.blocks))
                     else:
                         yield agent_pb2.SampleBatch(receipts=batches[group].receipts(rows.blocks))
-            after = nic.counters(self._nic)
+            after = nic.counters(self._nic) | cpu.times()
         ending = trial.ending
         yield agent_pb2.SampleBatch(
             finished_ns=ending.finished_ns,
