@@ -9,7 +9,7 @@ from aibench_lib.catalogue import Benchmark
 from aibench_lib.kpi.names import bare
 from aibench_lib.model import Value
 from aibench_lib.report.figures.style import Figure, drawing, name_unit, series, thousands, ticks
-from aibench_lib.report.numbers import label, words
+from aibench_lib.report.numbers import UNDEFINED, label, words
 from aibench_lib.report.results import Results
 
 _RIGHT = "p99"
@@ -34,15 +34,15 @@ def dual_axis(results: Results, benchmark: Benchmark) -> Figure | None:
         beside = axes.twinx()
         _line(axes, left, 0, "mean")
         _line(beside, right, 1, "P99")
-        for mark, values in marks.items():
-            _write(axes, mark, values, left)
+        for row, (mark, values) in enumerate(marks.items()):
+            _write(axes, mark, values, 0.99 - 0.05 * row)
         scale = ticks(axes, sorted(left), figure.x_scale)
         axes.set_xlabel(label(figure.x))
         beside.spines["right"].set_visible(True)
         beside.grid(visible=False)
         _legend(axes, beside)
     first, second = _name(left, figure.y[0]), _name(right, figure.y_right[0])
-    written = f" {' and '.join(marks)} is written at each point." if marks else ""
+    written = f" {' and '.join(marks)} is written above each point." if marks else ""
     return Figure(
         name=name,
         title=f"{first} and {second} against {words(figure.x)}",
@@ -73,7 +73,8 @@ def _line(axes: Axes, values: Mapping[float, Value], number: int, statistic: str
     axes.errorbar(list(defined), heights, yerr=_errors(defined), label=name, elinewidth=1, **series(number))
     axes.set_ylabel(name_unit(name, one.unit if one else ""))
     axes.yaxis.label.set_color(series(number)["color"])
-    axes.set_ylim(0, 1.18 * max([*heights, 1e-9]))  # above the highest point there is room for what is written there
+    tops = [value.ci_high or value.value or 0.0 for value in defined.values()]
+    axes.set_ylim(0, 1.12 * max([*tops, 1e-9]))  # above the highest there is room for what is written there
     thousands(axes.yaxis)
 
 
@@ -87,15 +88,11 @@ def _distance(high: float | None, low: float | None) -> float:
     return math.nan if high is None or low is None else high - low
 
 
-def _write(axes: Axes, name: str, values: Mapping[float, Value], at: Mapping[float, Value]) -> None:
-    """Write the values of a KPI above the points of a line."""
+def _write(axes: Axes, name: str, values: Mapping[float, Value], height: float) -> None:
+    """Write the values of a KPI above its points, at ``height`` (a fraction of the axes')."""
     for x, value in values.items():
-        height = at[x].value if x in at else None
-        if value.value is not None and height is not None:
-            note = axes.annotate(
-                f"{name} {value.value:.3f}", (x, height), xytext=(0, 9), textcoords="offset points", ha="center"
-            )
-            note.set(fontsize=8)
+        text = f"{name} {UNDEFINED if value.value is None else f'{value.value:.3f}'}"
+        axes.annotate(text, (x, height), xycoords=("data", "axes fraction"), ha="center", va="top").set(fontsize=8)
 
 
 def _legend(left: Axes, right: Axes) -> None:
