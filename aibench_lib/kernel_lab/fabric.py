@@ -126,7 +126,9 @@ def routing(topology: Topology, switch: str) -> str:
     numbers = _autonomous_systems(topology)
     router_id = f"10.3.0.{topology.switches.index(switch) + 1}"
     own_hosts = [(end, host_address(topology, end.neighbour.node)) for end in _to_hosts(topology, switch)]
-    lines = ["frr defaults traditional", f"hostname {switch}", "service integrated-vtysh-config", "!"]
+    lines = ["frr defaults traditional", f"hostname {switch}", "service integrated-vtysh-config"]
+    # Of a group of next hops, zebra 8.4 does not notice that the kernel drops one with its link: it would stay lost.
+    lines += ["no zebra nexthop kernel enable", "!"]
     lines += [f"ip route {address}/32 {end.neighbour_address} {end.interface}" for end, address in own_hosts]
     for end in ends(topology, switch):
         lines += ["!", f"interface {end.interface}", f" description {end.neighbour}"]
