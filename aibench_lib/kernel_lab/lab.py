@@ -86,6 +86,8 @@ class Lab:
         self._ending = True
         for node in self._nodes.values():
             node.kill()
+        for node in self._nodes.values():
+            node.wait_until_gone(_GONE_SECONDS)
         until = time.monotonic() + _GONE_SECONDS
         while self._cables_left() and time.monotonic() < until:
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,11 +1,13 @@
 """A node: processes in namespaces of their own, which the kernel removes with the process that started them."""
 
+import os
 import select
 import shlex
 import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,11 +161,24 @@ class Node:
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
     def kill(self) -> None:
-        """End it with everything in it, and wait until it has gone."""
+        """End it with everything in it: with the first process of a namespace the kernel ends all others."""
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        with suppress(OSError):  # it has gone
+            for pid in children.read_text(encoding="ascii").split():
+                os.kill(int(pid), signal.SIGKILL)
+
+    def wait_until_gone(self, seconds: float) -> None:
+        """Wait until nothing of it is left."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
