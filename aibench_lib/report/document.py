@@ -67,6 +67,7 @@ def _content(results: Results) -> Mapping[str, Any]:
         "health": health_table(results),
         "deviations": sections.deviations(results.run),
         "discarded": sections.discarded(results.run),
+        "starts": sections.starts(results.run),
         "anomalies": sections.anomalies(results.run),
         "programmed": programmed.by_value(results.run),
         "programmed_by_feature": programmed.by_feature(results.run),

@@ -30,6 +30,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "workload": {},
     "telemetry": {},
     "methods": {},
+    "starts": [],
 }
 """What a run that was cut short may lack."""
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from aibench_lib.catalogue import kpi
 from aibench_lib.kpi.names import bare
-from aibench_lib.report.numbers import level, quantity, text, typed, words
+from aibench_lib.report.numbers import duration, level, quantity, text, typed, words
 from aibench_lib.report.results import Results
 from aibench_lib.report.tables import Table
 
 _EVERY_TEST = "all"
+_STARTED_BY = {"clock": "each host's clock", "trigger": "a datagram through the fabric"}
 _OF_TEST = re.compile(r"Test (\d+\.\d+): (.*)")
 _KEY = re.compile("[a-z][a-z0-9_]*")
 """What the program names a value by, unlike words for a reader."""
@@ -68,6 +69,21 @@ def discarded(run: Mapping[str, Any]) -> Table:
     """Return the trials that were run and not used."""
     rows = tuple((str(trial["trial"]), str(trial["reason"])) for trial in run["discarded"])
     return Table(caption="Discarded trials", columns=("Trial", "Reason"), rows=rows)
+
+
+def starts(run: Mapping[str, Any]) -> Table:
+    """Return how simultaneously the senders of trials on real hosts began."""
+    rows = tuple(
+        (
+            str(start["test"]),
+            _STARTED_BY[start["method"]],
+            str(start["trials"]),
+            *(duration(start[f"{what}_seconds"]) for what in ("median_skew", "worst_skew", "worst_uncertainty")),
+        )
+        for start in run["starts"]
+    )
+    columns = ("Test", "Started by", "Trials", "Skew, median", "Skew, worst", "Uncertainty, worst")
+    return Table(caption="Start of the senders", columns=columns, rows=rows, numeric=(2, 3, 4, 5))
 
 
 def anomalies(run: Mapping[str, Any]) -> Table:

@@ -29,7 +29,7 @@ from aibench_lib.run.plan import (
     shown,
     steps,
 )
-from aibench_lib.run.summary import methods, summarise, write_values
+from aibench_lib.run.summary import methods, starts, summarise, write_values
 from aibench_lib.run.trials import check_sites
 from aibench_lib.switch.target import parse_target
 
@@ -277,6 +277,7 @@ def _finish_run_json(run_dir: Path, events: Sequence[Mapping[str, Any]], done: i
     content["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     content["trials_done"] = done
     content["methods"] = methods(event for event in events if event["event"] == "trial_done")
+    content["starts"] = starts(event for event in events if event["event"] == "trial_done")
     content["discarded"] = [
         {"trial": event["trial"], "reason": event["reason"]} for event in events if event["event"] == "trial_discarded"
     ]

@@ -81,6 +81,28 @@ def methods(trials: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def starts(trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return how the senders of trials on real hosts began, a row a test and method.
+
+    A simulated lab has none: there every sender begins at T0.
+    """
+    found: dict[tuple[str, str], list[Mapping[str, int]]] = {}
+    for trial in trials:
+        if "start" in trial:
+            found.setdefault((trial["test"], trial["start"]["method"]), []).append(trial["start"])
+    return [
+        {
+            "test": test,
+            "method": method,
+            "trials": len(members),
+            "median_skew_seconds": float(np.median([start["skew_ns"] for start in members])) / NS_PER_SECOND,
+            "worst_skew_seconds": max(start["skew_ns"] for start in members) / NS_PER_SECOND,
+            "worst_uncertainty_seconds": max(start["uncertainty_ns"] for start in members) / NS_PER_SECOND,
+        }
+        for (test, method), members in found.items()
+    ]
+
+
 def _mean(quantity: Quantity, trials: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> Value:
     values = [trial["values"][quantity.kpi] for trial in trials]
     seen = np.array([value for value in values if value is not None], dtype=np.float64)

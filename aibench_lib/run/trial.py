@@ -77,7 +77,8 @@ class Bench:
                 "series", trial, table, {**about, **where, **{str(key): value for key, value in series.attrs.items()}}
             )
         simulation = {"simulation": asdict(sent.simulation)} if sent.simulation else {}
-        return {**about, **where, **simulation, "seed": trial.seed, "values": dict(values), "remarks": remarks}
+        start = {"start": asdict(sent.start)} if sent.start else {}
+        return {**about, **where, **simulation, **start, "seed": trial.seed, "values": dict(values), "remarks": remarks}
 
     def _observation(self, trial: PlannedTrial, sent: TrialSamples, window: Window) -> Observation:
         site = self._site(trial)

@@ -64,7 +64,7 @@ def run_setting(
     watched = tuple(sorted({port for site in sites for port in site.watched}))
     with (
         Collector.start(_collected(lab, watched, profile), run_dir) as collector,
-        Coordinator([lab.workers[host] for host in sorted(hosts)]) as coordinator,
+        Coordinator([lab.workers[host] for host in sorted(hosts)], spool=run_dir) as coordinator,
     ):
         _describe(coordinator, journal)
         progress.begin()

@@ -143,6 +143,19 @@ def test_discarded_trials_and_anomalies_are_listed_with_their_reason(tmp_path):
     assert "1 was discarded" in html
 
 
+def test_how_simultaneously_real_senders_began_is_told_by_test_and_method(tmp_path):
+    start = {"median_skew_seconds": 3.2e-6, "worst_skew_seconds": 0.0125, "worst_uncertainty_seconds": 4e-6}
+    starts = [{"test": "8.2", "method": "trigger", "trials": 20, **start}]
+    path = write_results(tmp_path / "run", (100_000,), (2,), 1, starts=starts)
+    write_report(path)
+    assert "| 8.2 | a datagram through the fabric | 20 | 3.2 us | 12.5 ms | 4 us |" in (path / "report.md").read_text()
+    assert "Start of the senders" in (path / "report.html").read_text()
+
+
+def test_where_every_sender_begins_at_t0_by_definition_nothing_is_told_of_it(html):
+    assert "Start of the senders" not in html
+
+
 def test_no_discarded_trial_is_said_in_words(html):
     assert "None discarded." in html
 

@@ -9,7 +9,7 @@ import pytest
 from aibench_lib.errors import LabError
 from aibench_lib.files import write_whole
 from aibench_lib.model import LabKind
-from aibench_lib.run.summary import methods, summarise, write_values
+from aibench_lib.run.summary import methods, starts, summarise, write_values
 
 COLUMNS = "run,test,setting,point,kpi,statistic,value,unit,ci_low,ci_high,n,observation_point,lab,method"
 
@@ -121,3 +121,28 @@ def test_values_of_real_packets_say_so(samples):
     trials = [trial(1, 5.0), trial(2, 5.0)]
     assert {value.method for value in summarise("r", LabKind.HARDWARE, trials, samples)} == {"real"}
     assert methods(trials) == {}
+
+
+def test_the_start_of_real_senders_is_summed_up_by_test_and_method():
+    def trial(method, skew_ns, uncertainty_ns):
+        return {"test": "8.2", "start": {"method": method, "skew_ns": skew_ns, "uncertainty_ns": uncertainty_ns}}
+
+    trials = [trial("clock", 1_000, 10), trial("clock", 9_000, 30), trial("clock", 2_000, 20), trial("trigger", 7, 0)]
+    assert starts([*trials, {"test": "8.1"}]) == [
+        {
+            "test": "8.2",
+            "method": "clock",
+            "trials": 3,
+            "median_skew_seconds": 2e-6,
+            "worst_skew_seconds": 9e-6,
+            "worst_uncertainty_seconds": 3e-8,
+        },
+        {
+            "test": "8.2",
+            "method": "trigger",
+            "trials": 1,
+            "median_skew_seconds": 7e-9,
+            "worst_skew_seconds": 7e-9,
+            "worst_uncertainty_seconds": 0.0,
+        },
+    ]
