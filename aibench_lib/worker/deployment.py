@@ -125,14 +125,14 @@ def start(deployments: Sequence[Deployment], keys: Path, say: Say) -> Outcome:
 
     async def act(shell: Shell, one: Deployment) -> bool:
         done = await _call(shell, one, "start", _start_arguments(one, keys), seconds=_READY_SECONDS + _ACT_SECONDS)
-        if done.get("memlock_bytes", -1) != -1:
+        if done.get("memlock_bytes", -1) != -1 and one.transport != "tcp":
             limited.setdefault(int(done["memlock_bytes"]), []).append(one.host)
         return bool(done["changed"])
 
     outcome = _on_all("started on", deployments, act, say)
     said = [
-        f"{', '.join(hosts)}: locked memory is limited to {limit >> 10} KiB for the agent; RDMA needs more for large "
-        "messages: log in as root, or raise memlock in /etc/security/limits.conf"
+        f"{', '.join(sorted(hosts))}: the agent may lock {limit >> 10} KiB of memory, and RDMA with large messages needs "
+        "more; raise memlock in the host's /etc/security/limits.conf, or log in as root"
         for limit, hosts in limited.items()
     ]
     return Outcome(changed=outcome.changed, unchanged=outcome.unchanged, failed=outcome.failed, said=said)

@@ -17,6 +17,7 @@ MODULES = [
     "aibench_run",
     "aibench_setting",
     "aibench_trials",
+    "aibench_worker",
 ]
 
 
