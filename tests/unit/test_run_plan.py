@@ -169,6 +169,7 @@ def test_every_procedure_belongs_to_a_test_of_the_draft_and_reports_what_the_tes
     for id_, procedure in PROCEDURES.items():
         benchmark = load_benchmarks()[id_]
         reported = {item.kpi for item in (*procedure.quantities, *procedure.distributions)}
+        reported |= {item.spread for item in procedure.distributions if item.spread}
         assert reported == {*benchmark.kpis, *benchmark.derived}
 
 
@@ -190,3 +191,28 @@ def test_a_limit_to_the_leaf_under_test_is_fine():
     check_play(plan_tests(["8.1"], Profile(), LAB), LAB, ["leaf1"])
     check_play(plan_tests(["8.2"], Profile(), LAB), LAB, ["leaf3"])
     check_play(plan_tests(["8.1", "8.2", "8.3", "8.4", "9.3"], Profile(), LAB), LAB, list(LAB.switches))
+
+
+def test_points_that_the_lab_cannot_offer_are_left_out_and_are_no_failure():
+    """64 prefill workers, but 9 decode workers: 8 pairs and no more."""
+    planned = plan_tests(["5.3"], Profile(trials=2), LAB)
+    assert [point["transfer_pairs"] for point in planned[0].points] == [1, 2, 4, 8]
+    assert planned[0].total_trials == 8
+    first = "transfer_pairs=16 message_bytes=16000000"
+    assert next(iter(planned[0].points_left_out)) == first
+    subjects = {item.subject: item.here for item in planned_deviations(planned)}
+    assert subjects[f"Test 5.3: {first}"].startswith("16 pairs of a prefill and a decode worker on different leaves")
+    assert sum(line.startswith("  left out: transfer_pairs=") for line in said(planned)) == 4
+
+
+def test_points_that_a_profile_has_no_time_for_are_left_out():
+    (planned,) = plan_tests(["5.1"], Profile(overrun_seconds=1), LAB)
+    left_out = "message_bytes=1000000000 queue_pairs=128"
+    assert "take 2.56 s at line rate; this profile waits for 1 s" in planned.points_left_out[left_out]
+    (planned,) = plan_tests(["5.1"], Profile(), LAB)
+    assert not planned.points_left_out
+
+
+def test_a_run_of_which_no_point_is_left_is_refused_with_the_reasons():
+    with pytest.raises(SpecError, match=r"tests: 5\.1: the messages that are outstanding .* take"):
+        plan_tests(["5.1"], Profile(overrun_seconds=1e-9), LAB)

@@ -146,3 +146,47 @@ def test_the_start_of_real_senders_is_summed_up_by_test_and_method():
             "worst_uncertainty_seconds": 0.0,
         },
     ]
+
+
+def latency_trial(folder, number, transport, took_us):
+    """Write the samples of a trial of Test 5.2 with latencies of so many us, and return its event."""
+    name = f"5.2-s1-p1-t{number:03d}"
+    count = len(took_us)
+    ns = [1000 * us for us in took_us]
+    columns = {"qp": [1] * count, "status": ["ok"] * count, "posted_ns": [0] * count}
+    table = pa.table({**columns, "received_ns": ns, "completed_ns": [2 * one for one in ns]})
+    pq.write_table(table.replace_schema_metadata({"latency_stamp": "remote signal"}), folder / f"{name}.parquet")
+    return {
+        "trial": name,
+        "test": "5.2",
+        "setting": {},
+        "point": {"message_bytes": 1_000_000, "background_load": 0.0},
+        "transport": transport,
+        "values": {"background_delivered": 0.0},
+    }
+
+
+def test_what_tcp_carried_is_no_unqualified_rdma_kpi_and_what_a_nic_carried_is(tmp_path):
+    for transport, name in (("tcp", "KV_xfer_latency (tcp)"), ("real-rdma", "KV_xfer_latency")):
+        values = summarise("r", LabKind.KERNEL, [latency_trial(tmp_path, 1, transport, [1, 2, 3])], tmp_path)
+        assert {value.kpi for value in values} == {name, "Fabric_FCT", "tail_latency_spread", "background_delivered"}
+        assert row(values, name, "p50").value == 2
+
+
+def test_trials_of_a_point_on_two_transports_are_named_by_both(tmp_path):
+    trials = [latency_trial(tmp_path, 1, "real-rdma", [1]), latency_trial(tmp_path, 2, "soft-roce", [2])]
+    values = summarise("r", LabKind.HARDWARE, trials, tmp_path)
+    assert "KV_xfer_latency (real-rdma+soft-roce)" in {value.kpi for value in values}
+
+
+def test_a_tail_spread_is_that_of_the_pooled_percentiles(tmp_path):
+    """100 + 100 transfers of 1 to 200 us: P99 is the 198th, P50 the 100th."""
+    halves = ([*range(1, 101)], [*range(101, 201)])
+    trials = [latency_trial(tmp_path, number, "tcp", half) for number, half in enumerate(halves, 1)]
+    spread = row(summarise("r", LabKind.KERNEL, trials, tmp_path), "tail_latency_spread", "p99-p50")
+    assert (spread.value, spread.n) == (98, 200)
+
+
+def test_a_tail_spread_of_too_few_transfers_is_not_given(tmp_path):
+    values = summarise("r", LabKind.KERNEL, [latency_trial(tmp_path, 1, "tcp", [1] * 99)], tmp_path)
+    assert row(values, "tail_latency_spread", "p99-p50").value is None
