@@ -190,6 +190,8 @@ def read_inventory(variables: Mapping[str, Any], state: Path | None) -> dict[str
     hosts = {name: _of_worker(hostvars[name]) for name in groups.get("workers", ())}
     hosts |= {name: _of_host(hostvars[name], TARGET_VARIABLES) for name in groups.get("switches", ())}
     found = {key: variables[key] for key in _LAB_KEYS if key in variables}
+    for name in groups.get("workers", ())[:1] if "workers_state" in found else ():
+        found["workers_state"] = hostvars[name]["workers_state"]  # a play's own variables may still be templates
     plain: dict[str, Any] = json.loads(json.dumps({**found, "groups": groups, "hosts": hosts}))
     return {**plain, "lab_instance": lab_instance(state)}
 
