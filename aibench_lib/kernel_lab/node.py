@@ -166,8 +166,11 @@ class Node:
             return
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         with suppress(OSError):  # it has gone
-            for pid in children.read_text(encoding="ascii").split():
+            first = children.read_text(encoding="ascii").split()
+            for pid in first:
                 os.kill(int(pid), signal.SIGKILL)
+            if not first:
+                self.process.kill()
 
     def wait_until_gone(self, seconds: float) -> None:
         """Wait until nothing of it is left."""
