@@ -17,7 +17,7 @@ INSTALL = "install the package perftest"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Test:
+class Measurement:
     """What both ends of a run must know of it."""
 
     operation: str
@@ -45,7 +45,7 @@ class Test:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def from_bytes(cls, text: bytes) -> "Test":
+    def from_bytes(cls, text: bytes) -> "Measurement":
         """Return what the other end has written.
 
         Raises:
@@ -61,7 +61,7 @@ class Test:
         return test
 
 
-def test_of(queue: SendQueue, options: Options) -> Test:
+def measurement_of(queue: SendQueue, options: Options) -> Measurement:
     """Return the run that a queue pair's loop is.
 
     Raises:
@@ -75,7 +75,7 @@ def test_of(queue: SendQueue, options: Options) -> Test:
     if why:
         raise TransportError(f"{where}: perftest {why}; use another transport for this")
     latency = loop.echo or (queue.operation == "read" and loop.depth == 1)
-    return Test(
+    return Measurement(
         operation=queue.operation,
         kind="lat" if latency else "bw",
         size_bytes=loop.size_bytes,
@@ -99,7 +99,7 @@ def _refusal(operation: str, loop: Loop, options: Options) -> str:
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def check_tool(test: Test) -> None:
+def check_tool(test: Measurement) -> None:
     """Check that the tool is here and can do it.
 
     Raises:
@@ -149,7 +149,7 @@ def device_of(options: Options) -> Device:
     return Device(name=found.device, port=found.port, gid_index=index, label=found.label)
 
 
-def server(test: Test, device: Device, port: int, iterations: int) -> list[str]:
+def server(test: Measurement, device: Device, port: int, iterations: int) -> list[str]:
     """Return the command line of the end that waits.
 
     Args:
@@ -161,7 +161,7 @@ def server(test: Test, device: Device, port: int, iterations: int) -> list[str]:
     return _command(test, device, port, iterations)
 
 
-def client(test: Test, device: Device, port: int, iterations: int, report: str) -> list[str]:
+def client(test: Measurement, device: Device, port: int, iterations: int, report: str) -> list[str]:
     """Return the command line of the end that sends and measures.
 
     Args:
@@ -175,7 +175,7 @@ def client(test: Test, device: Device, port: int, iterations: int, report: str) 
     return [*_command(test, device, port, iterations), *more, "127.0.0.1"]
 
 
-def _command(test: Test, device: Device, port: int, iterations: int) -> list[str]:
+def _command(test: Measurement, device: Device, port: int, iterations: int) -> list[str]:
     line = [test.tool, "-d", device.name, "-i", str(device.port), "-x", str(device.gid_index), "-F", "-p", str(port)]
     line += ["-s", str(test.size_bytes), f"--tclass={test.traffic_class}"]
     if test.operation == "write_with_imm":

@@ -14,7 +14,15 @@ from pathlib import Path
 from aibench_lib.units import NS_PER_SECOND, NS_PER_US
 from aibench_lib.worker.transports.clock import now_ns
 from aibench_lib.worker.transports.perftest import output, relay
-from aibench_lib.worker.transports.perftest.commands import Device, Test, check_tool, client, device_of, server, test_of
+from aibench_lib.worker.transports.perftest.commands import (
+    Device,
+    Measurement,
+    check_tool,
+    client,
+    device_of,
+    measurement_of,
+    server,
+)
 from aibench_lib.worker.transports.perftest.runs import Process, Runs
 from aibench_lib.worker.transports.rows import NEVER, TIMEOUT, Rows
 from aibench_lib.worker.transports.transport import Options, Sender, SendQueue, TransportError
@@ -49,15 +57,15 @@ class Perftest:
         self.label = ""
         self._device: Device | None = None
         self._queues: Sequence[SendQueue] = ()
-        self._tests: list[Test] = []
-        self._served: dict[bytes, Test] = {}
+        self._tests: list[Measurement] = []
+        self._served: dict[bytes, Measurement] = {}
         self._listener: socket.socket | None = None
         self._places: Mapping[int, _Place] = {}
         self._runs: Runs | None = None
 
     def prepare(self, queues: Sequence[SendQueue]) -> Mapping[int, bytes]:
         """Check that the tools can do what is asked; return queue pair -> the run it is."""
-        self._tests = [test_of(queue, self._options) for queue in queues]
+        self._tests = [measurement_of(queue, self._options) for queue in queues]
         self._device = device_of(self._options)
         self.label = self._device.label
         for tool in {(test.tool, test.operation): test for test in self._tests}.values():
@@ -78,7 +86,7 @@ class Perftest:
         port = self._listener.getsockname()[1]
         places = {}
         for sender in senders:
-            test, token = Test.from_bytes(sender.address), secrets.token_bytes(16)
+            test, token = Measurement.from_bytes(sender.address), secrets.token_bytes(16)
             check_tool(test)
             self._served[token] = test
             place = {"address": self._options.address, "port": port, "token": token.hex()}
@@ -168,7 +176,9 @@ class Perftest:
             left = (end_ns - now_ns()) * len(trips_ns) // max(sum(trips_ns), 1)
             messages = min(max(left, _FEWEST_MESSAGES), _MOST_MESSAGES)
 
-    def _one_run(self, queue: SendQueue, test: Test, messages: int, report: str, runs: Runs) -> tuple[str, list[int]]:
+    def _one_run(
+        self, queue: SendQueue, test: Measurement, messages: int, report: str, runs: Runs
+    ) -> tuple[str, list[int]]:
         """Return what one run of the tool printed, and when both ends spoke to each other [ns]."""
         assert self._device is not None, "prepare comes first"
         with self._hello(queue, messages) as other, relay.listen("127.0.0.1") as own:
@@ -220,7 +230,7 @@ class Perftest:
             else:
                 runs.add(functools.partial(self._serve, self._served[known], messages, other, runs), counts=False)
 
-    def _serve(self, test: Test, messages: int, other: socket.socket, runs: Runs) -> None:
+    def _serve(self, test: Measurement, messages: int, other: socket.socket, runs: Runs) -> None:
         assert self._device is not None, "prepare comes first"
         port = relay.free_port()
         process = runs.start(server(test, self._device, port, messages))
@@ -236,7 +246,7 @@ class Perftest:
                     relay.carry(tool, other, runs.over)
         self._explain(test, process, runs)
 
-    def _explain(self, test: Test, process: Process, runs: Runs) -> None:
+    def _explain(self, test: Measurement, process: Process, runs: Runs) -> None:
         """Wait for a tool's end; a failure of it is one of the trial.
 
         Raises:
@@ -247,7 +257,7 @@ class Perftest:
             raise TransportError(f"{test.tool}, receiving, failed: {output.complaint(text)}")
 
 
-def _write(rows: Rows, place: int, test: Test, posted_ns: int, end_ns: int, trips_ns: Sequence[int]) -> None:
+def _write(rows: Rows, place: int, test: Measurement, posted_ns: int, end_ns: int, trips_ns: Sequence[int]) -> None:
     """Write the rows of messages that followed each other, up to the end of their loop."""
     for trip_ns in trips_ns:
         if posted_ns >= end_ns:
@@ -258,5 +268,5 @@ def _write(rows: Rows, place: int, test: Test, posted_ns: int, end_ns: int, trip
         posted_ns = back_ns
 
 
-def _where(queue: SendQueue, test: Test) -> str:
+def _where(queue: SendQueue, test: Measurement) -> str:
     return f"{test.tool} to {queue.peer}, queue pair {queue.qp},"
