@@ -150,6 +150,7 @@ class _Ended(Exception):  # noqa: N818 - no fault
 
 
 def _on_term(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough, and the groups are still to be ended
     raise _Ended
 
 
