@@ -60,7 +60,8 @@ def run(config: AgentConfig) -> int:
         config=config, zygote=forks, lease=lease, probe_port=probe_port, probe_token=token, transports=found
     )
     try:
-        server, port = service.serve(service.AgentService(here))
+        with lease.call():  # which begins when all is there
+            server, port = service.serve(service.AgentService(here))
     except AibenchError:
         _end(forks)
         raise

@@ -1,5 +1,6 @@
 """The process of a group of queue pairs: drives one transport through one trial as the agent says, then ends."""
 
+import errno
 import gc
 import mmap
 import select
@@ -7,12 +8,13 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker import transports
-from aibench_lib.worker.agent.messages import Channel
+from aibench_lib.worker.agent.messages import Channel, Gone
 from aibench_lib.worker.transports import clock
 from aibench_lib.worker.transports.rows import Rows
 from aibench_lib.worker.transports.transport import Options, Sender, SendQueue, Transport, TransportError
@@ -24,6 +26,17 @@ _TRIGGER_PATIENCE_NS = NS_PER_SECOND
 _LINGER_NS = NS_PER_SECOND
 """How long after a trial's deadline a process that has finished stays: a peer may read from it or write to it."""
 _TOKEN_BYTES = 64
+_WANTS = {
+    errno.ENOSPC: "a disk of the host is full, or its shared memory; free some",
+    errno.ENOMEM: "the host's memory is full, or the limit for it; see ulimit -l and -v",
+    errno.EMFILE: "this user may not open more files; see ulimit -n",
+    errno.ENFILE: "the host's table of open files is full",
+    errno.ENOBUFS: "the host has no buffers left for its sockets; see net.core.wmem_max and rmem_max",
+    errno.EADDRNOTAVAIL: "the host has not, or no longer, the address it is to send from",
+    errno.ENETUNREACH: "no route leads from this host to its peer",
+    errno.EHOSTUNREACH: "no route leads from this host to its peer",
+}
+"""What the host lacks when the kernel refuses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,19 +61,25 @@ def serve(channel: Channel, started: mmap.mmap) -> None:
     one = _Group(channel, started)
     try:
         one.obey()
-    except (EOFError, ConnectionError):
-        pass  # the agent is gone: there is nobody to tell, and nothing to do but to end
-    except TransportError as error:
-        channel.send("failed", _line(str(error)))
-    except MemoryError:
-        channel.send("failed", "there is not enough memory; use fewer or smaller messages, or a shallower depth")
+    except Gone:
+        pass  # there is nobody to tell, and nothing to do but to end
     except Exception as error:  # noqa: BLE001 - whatever it is, the agent must be told in one line
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        channel.send(
-            "broke", _line(f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})")
-        )
+        with suppress(Gone):
+            channel.send(*_said(error))
     finally:
         one.close()
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    """Return what the agent is told: ``failed`` for want of something, ``broke`` where this program is wrong."""
+    if isinstance(error, TransportError):
+        return "failed", _line(str(error))
+    if isinstance(error, MemoryError):
+        return "failed", "there is not enough memory; use fewer or smaller messages, or a shallower depth"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, OSError) and error.errno in _WANTS:
+        return "failed", f"{error.strerror} ({_WANTS[error.errno]})"
+    return "broke", _line(f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})")
 
 
 class _Group:

@@ -8,6 +8,10 @@ from typing import Any
 _LENGTH = struct.Struct("<I")
 
 
+class Gone(Exception):  # noqa: N818 - the other side may well end first
+    """The other side is not there any more."""
+
+
 class Channel:
     """One end of a pair.  Whoever unpickles has itself forked whoever pickled.
 
@@ -22,16 +26,19 @@ class Channel:
         """Send one message; blocks while the other side does not read.
 
         Raises:
-            OSError: The other side is gone.
+            Gone: The other side is.
         """
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        self._end.sendall(_LENGTH.pack(len(data)) + data)
+        try:
+            self._end.sendall(_LENGTH.pack(len(data)) + data)
+        except OSError as error:
+            raise Gone from error
 
     def receive(self) -> tuple[Any, ...]:
         """Wait for one message.
 
         Raises:
-            EOFError: The other side is gone.
+            Gone: The other side is.
         """
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
         message: tuple[Any, ...] = pickle.loads(self._exactly(length))
@@ -50,10 +57,10 @@ class Channel:
         while missing:
             try:
                 part = self._end.recv(missing, socket.MSG_WAITALL)
-            except ConnectionError as error:
-                raise EOFError from error
+            except OSError as error:
+                raise Gone from error
             if not part:
-                raise EOFError
+                raise Gone
             parts.append(part)
             missing -= len(part)
         return b"".join(parts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aibench_lib.worker.agent.group import Start
-from aibench_lib.worker.agent.messages import Channel
+from aibench_lib.worker.agent.messages import Channel, Gone
 from aibench_lib.worker.agent.refusals import Broken, InvalidRequest, NotReady, Refusal, Stopped, WrongOrder
 from aibench_lib.worker.agent.zygote import Zygote
 from aibench_lib.worker.transports.transport import Options, Sender, SendQueue
@@ -118,7 +118,7 @@ class Trial:
                 self._start_groups([[] for _ in range(missing)], trigger=False)
             for place, group in enumerate(self._groups):
                 group.receives = list(senders[place :: len(self._groups)])
-            replies = self._ask({group: ("accept", group.receives) for group in self._groups}, "accepted")
+            replies = self._ask({group: ("accept", group.receives) for group in self._groups}, "accepted", "connect")
             return {end: address for (addresses,) in replies.values() for end, address in addresses.items()}
 
     def join(self, receivers: Mapping[int, bytes]) -> None:
@@ -137,7 +137,7 @@ class Trial:
                     f"the receiving ends are not those of the queue pairs prepared (queue pair {wrong})"
                 )
             orders = {group: ("join", {q.qp: receivers[q.qp] for q in group.sends}) for group in self._groups}
-            self._ask(orders, "joined")
+            self._ask(orders, "joined", "join")
 
     def begin(self, start: Start) -> None:
         """Let the groups wait for T0.
@@ -240,20 +240,20 @@ class Trial:
             with self._changed:
                 self._groups.append(group)
             orders[group] = ("prepare", self._transport, self._options, share, trigger and not orders)
-        replies = self._ask(orders, "prepared")
+        replies = self._ask(orders, "prepared", "prepare")
         for group, (label, _, _) in replies.items():
             group.label = label
         addresses = {qp: address for _, own, _ in replies.values() for qp, address in own.items()}
         return addresses, next((where for _, _, where in replies.values() if where), "")
 
-    def _ask(self, orders: Mapping[Group, tuple[Any, ...]], answer: str) -> dict[Group, list[Any]]:
+    def _ask(self, orders: Mapping[Group, tuple[Any, ...]], answer: str, step: str) -> dict[Group, list[Any]]:
         """Give each group its order, and wait until all have answered or one has failed."""
         for group, order in orders.items():
-            self._send(group, order, order[0])
+            self._send(group, order, step)
         replies: dict[Group, list[Any]] = {}
         while len(replies) < len(orders):
             for group in select.select([one for one in orders if one not in replies], [], [])[0]:
-                kind, *content = self._receive(group, orders[group][0])
+                kind, *content = self._receive(group, step)
                 if kind != answer:
                     raise Broken(f"the process of {_pairs(group)} answered {kind} instead of {answer}")
                 replies[group] = content
@@ -262,13 +262,13 @@ class Trial:
     def _send(self, group: Group, order: tuple[Any, ...], step: str) -> None:
         try:
             group.channel.send(*order)
-        except OSError:
+        except Gone:
             raise self._gone(group, step) from None
 
     def _receive(self, group: Group, step: str) -> tuple[Any, ...]:
         try:
             message = group.channel.receive()
-        except EOFError:
+        except Gone:
             raise self._gone(group, step) from None
         if message[0] == "failed":
             raise NotReady(message[1])
