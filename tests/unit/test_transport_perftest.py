@@ -312,7 +312,7 @@ def test_a_latency_run_gives_a_row_a_message_with_whole_round_trips(tools):
 
 def test_a_tool_that_fails_says_why_and_to_whom(tools):
     tools(0.0, more='print("Failed to create QP"); sys.exit(1)')
-    _, rows, failures = _trial([BANDWIDTH], 20)
+    _, rows, failures = _trial([BANDWIDTH], 5)
     assert "ib_write_bw to h2, queue pair 1, failed: Failed to create QP" in failures
     assert rows == []
 

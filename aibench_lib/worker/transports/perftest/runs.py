@@ -30,7 +30,7 @@ class Process:
     """A tool, and what it prints."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been read
+        self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - see close
         parent = os.getpid()
 
         def die_with_parent() -> None:
@@ -53,15 +53,20 @@ class Process:
         return self._process.poll() is not None
 
     def result(self, over: Callable[[], bool]) -> tuple[int, str]:
-        """Return its exit status and what it printed, once it has ended; it is killed if it takes too long."""
+        """Return its exit status and what it printed, once it has ended; it is killed if it takes too long.
+
+        Raises:
+            Ended: The trial is over.
+        """
         latest = time.monotonic() + _ENDING_SECONDS
         while not self.ended:
             if time.monotonic() > latest or over():
                 self.kill()
             time.sleep(_POLL_SECONDS)
-        with self._printed as printed:
-            printed.seek(0)
-            return self._process.returncode, printed.read().decode(errors="replace")
+        if self._printed.closed:
+            raise Ended
+        self._printed.seek(0)
+        return self._process.returncode, self._printed.read().decode(errors="replace")
 
     def kill(self) -> None:
         """End it, and whatever it has started."""
@@ -69,6 +74,11 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    def close(self) -> None:
+        """End it, and forget what it has printed."""
+        self.kill()
+        self._printed.close()
 
 
 class Runs:
@@ -187,3 +197,5 @@ class Runs:
             process.kill()
         for thread in self._threads:
             thread.join(timeout=1.0)
+        for process in self._processes:
+            process.close()
