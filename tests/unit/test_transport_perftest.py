@@ -301,13 +301,20 @@ def test_a_bandwidth_run_is_one_row_with_all_that_was_sent(tools, tmp_path):
 
 def test_a_latency_run_gives_a_row_a_message_with_whole_round_trips(tools):
     tools(0.25)
-    queue = replace(LATENCY, loop=replace(LATENCY.loop, duration_ns=SECOND))
-    _, rows, failures = _trial([queue], 20)
+    queue = replace(LATENCY, loop=replace(LATENCY.loop, duration_ns=4 * SECOND))
+    _, rows, failures = _trial([queue], 30)
     assert not failures
     # perftest says half: 1001 us is a round trip of 2002 us; each message is posted when the one before is back
     assert rows[0][5] - rows[0][4] == rows[0][7] - rows[0][4] == 2_002_000
     assert rows[1][4] == rows[0][5]
     assert len(rows) >= 99
+
+
+def test_a_loop_that_is_over_before_the_tool_is_ready_is_no_result(tools):
+    tools(0.0)
+    _, rows, failures = _trial([replace(LATENCY, loop=replace(LATENCY.loop, duration_ns=1_000_000))], 5)
+    assert rows == []
+    assert "ib_write_lat to h2, queue pair 1, was not ready before its time was up; give it more time" in failures
 
 
 def test_a_tool_that_fails_says_why_and_to_whom(tools):

@@ -172,6 +172,8 @@ class Perftest:
             if not trips_ns:
                 raise TransportError(f"{_where(queue, test)} printed no samples: {output.complaint(text)}")
             posted_ns = relay.began_ns(words, sum(trips_ns))
+            if messages == _FIRST_MESSAGES and posted_ns >= end_ns:
+                raise TransportError(f"{_where(queue, test)} was not ready before its time was up; give it more time")
             runs.order(functools.partial(_write, rows, place, test, posted_ns, end_ns, trips_ns))
             left = (end_ns - now_ns()) * len(trips_ns) // max(sum(trips_ns), 1)
             messages = min(max(left, _FEWEST_MESSAGES), _MOST_MESSAGES)
