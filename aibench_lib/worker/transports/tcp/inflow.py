@@ -4,7 +4,7 @@ import socket
 
 from aibench_lib.worker.transports.clock import now_ns
 from aibench_lib.worker.transports.tcp.payload import Payload
-from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
+from aibench_lib.worker.transports.tcp.wire import ARRIVED, FRAME, MARK, MESSAGE, ROW
 
 _BUFFER_BYTES = 1 << 18
 """Small enough for the processor's second cache."""
@@ -18,6 +18,10 @@ _BULK_BYTES = 1 << 16
 """From so many bytes of payload on they are received apart from the frames."""
 _WITHIN, _NO_ROW = -2, -1
 """In the place of the number of a row: a part of a message that goes on, and the end of one that ends no row."""
+
+_HEADER_BYTES, _unpack = FRAME.size, FRAME.unpack_from
+Frame = tuple[int, int, int, int, int]
+"""What :data:`FRAME` unpacks to."""
 
 
 class Scratch:
@@ -56,26 +60,28 @@ class Inflow:
         self.stamp_ns = 0
         """When the last call of :meth:`receive` had its bytes."""
 
-    def receive(self) -> list[tuple[int, int, int, int]]:
-        """Return the frames that have come as (kind, flags, sequence, value); of messages only those that end a row.
+    def receive(self) -> list[Frame]:
+        """Return the frames that have come; of messages only those that end a row.
 
         Raises:
             OSError: The connection is broken, or the other end has closed it.
         """
-        scratch = self._scratch
+        scratch, start = self._scratch, 0
         try:
             if self._left_bytes >= _BULK_BYTES and self._payload is None:
                 return self._receive_bulk()
-            start = len(self._cut)
-            if start:
+            if self._cut:
+                start = len(self._cut)
                 scratch.buffer[:start] = self._cut
-            count = self._connection.recv_into(scratch.view[start:] if start else scratch.view)
+                count = self._connection.recv_into(scratch.view[start:])
+            else:
+                count = self._connection.recv_into(scratch.view)
         except BlockingIOError:
             return []
         self.stamp_ns = now_ns()
         if not count:
             raise ConnectionResetError("the other end has closed the connection")
-        frames: list[tuple[int, int, int, int]] = []
+        frames: list[Frame] = []
         self._parse(scratch.buffer, start + count, frames)
         return frames
 
@@ -101,7 +107,7 @@ class Inflow:
         self._unjudged.clear()
         return verdicts
 
-    def _receive_bulk(self) -> list[tuple[int, int, int, int]]:
+    def _receive_bulk(self) -> list[Frame]:
         """Receive a part of a large message: over and over into the same memory, and at its end what follows it."""
         piece, left = self._scratch.piece, min(self._left_bytes, _CALL_BYTES)
         parts: list[bytearray | memoryview] = [piece] * (left // _PIECE_BYTES)
@@ -118,22 +124,21 @@ class Inflow:
             return []
         more = count - self._left_bytes
         self._left_bytes = 0
-        frames = [(int(Kind.MESSAGE), self._flags, self._sequence, self._size)] if self._flags & ROW else []
+        frames = [(MESSAGE, self._flags, 0, self._sequence, self._size)] if self._flags & ROW else []
         if more:
             self._parse(self._scratch.tail, more, frames)
         return frames
 
-    def _parse(self, buffer: bytearray, end: int, frames: list[tuple[int, int, int, int]]) -> None:
+    def _parse(self, buffer: bytearray, end: int, frames: list[Frame]) -> None:
         """Take apart what lies in a buffer up to ``end``."""
-        header, unpack = FRAME.size, FRAME.unpack_from
         verify = self._payload is not None
         place = self._go_on(end, frames) if self._left_bytes else 0
-        while end - place >= header:
-            kind, flags, _, sequence, value = unpack(buffer, place)
-            place += header
-            if kind != 1:
-                frames.append((kind, flags, sequence, value))
-                if verify and kind in (Kind.MARK, Kind.ARRIVED):
+        while end - place >= _HEADER_BYTES:
+            frame = kind, flags, _, sequence, value = _unpack(buffer, place)
+            place += _HEADER_BYTES
+            if kind != MESSAGE:
+                frames.append(frame)
+                if verify and kind in (MARK, ARRIVED):
                     self._unjudged.append((0, 0, 0, sequence))
             elif value > end - place or verify:
                 self._sequence, self._flags, self._left_bytes, self._size = sequence, flags, value, value
@@ -141,17 +146,17 @@ class Inflow:
             else:
                 place += value
                 if flags:
-                    frames.append((1, flags, sequence, value))
+                    frames.append(frame)
         self._cut = bytes(buffer[place:end]) if place < end else b""
 
-    def _go_on(self, end: int, frames: list[tuple[int, int, int, int]], place: int = 0) -> int:
+    def _go_on(self, end: int, frames: list[Frame], place: int = 0) -> int:
         """Take the payload of the message at hand, as far as it is there; return where it ends."""
         take = min(self._left_bytes, end - place)
         before = self._size - self._left_bytes
         self._left_bytes -= take
         ended = not self._left_bytes
         if ended and self._flags & ROW:
-            frames.append((Kind.MESSAGE, self._flags, self._sequence, self._size))
+            frames.append((MESSAGE, self._flags, 0, self._sequence, self._size))
         if self._payload is not None:
             where = self._payload.begin(self._key, self._sequence) + before
             row = _WITHIN if not ended else self._sequence if self._flags & ROW else _NO_ROW

@@ -5,7 +5,7 @@ from collections import deque
 from typing import NamedTuple
 
 from aibench_lib.worker.transports.tcp.payload import Parts, Payload
-from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
+from aibench_lib.worker.transports.tcp.wire import FRAME, MESSAGE
 
 _CALL_BYTES = 1 << 21
 """Given to the kernel in one call at most: what it cannot take must be cut off again."""
@@ -45,29 +45,77 @@ class Outflow:
         self._parts_bytes = 0
         self._place = 0
         self._left_bytes = 0
+        self.empty = True
+        """Whether the kernel has everything."""
 
-    def add(self, what: Run | bytes) -> None:
-        """Queue messages, or whole frames."""
-        self._waiting.append(what)
+    def post(self, sequence: int, messages: int, size_bytes: int, ends_row: bool) -> None:
+        """Queue messages of one size with numbers in a row; one alone is given to the kernel at once.
 
-    def flush(self) -> bool:
-        """Give the kernel what it takes; return whether nothing is left.
+        Args:
+            sequence: Of the first.
+            messages: How many.
+            size_bytes: Of each.
+            ends_row: Whether the last one ends a row.
 
         Raises:
             OSError: The connection is broken.
         """
-        parts = self._parts
-        while parts or self._waiting or self._left_bytes:
-            if not parts:
+        if messages > 1 or size_bytes > _CALL_BYTES or not self.empty:
+            self._waiting.append(Run(sequence, messages, size_bytes, ends_row))
+            self.empty = False
+            return
+        header = FRAME.pack(MESSAGE, ends_row, 0, sequence, size_bytes)
+        body = self._payload.body(self._key, sequence, size_bytes)
+        if len(body) == 1 and size_bytes < _JOINED_BYTES:
+            self.add(header + body[0])
+            return
+        self._parts += (header, *body)
+        self._parts_bytes = FRAME.size + size_bytes
+        self._send()
+
+    def add(self, frames: bytes) -> None:
+        """Queue whole frames; they are given to the kernel at once if nothing is before them.
+
+        Raises:
+            OSError: The connection is broken.
+        """
+        if not self.empty:
+            self._waiting.append(frames)
+            return
+        try:
+            sent = self._connection.send(frames)  # a microsecond less than a list of pieces takes
+        except BlockingIOError:
+            sent = 0
+        if sent < len(frames):
+            self._waiting.append(frames[sent:])
+            self.empty = False
+
+    def flush(self) -> None:
+        """Give the kernel what it takes.
+
+        Raises:
+            OSError: The connection is broken.
+        """
+        while not self.empty:
+            if not self._parts:
                 self._gather()
-            try:
-                sent = self._connection.send(parts[0]) if len(parts) == 1 else self._connection.sendmsg(parts)
-            except BlockingIOError:
-                return False
-            if sent < self._parts_bytes:
-                self._cut(sent)
-                return False
-            parts.clear()
+            if not self._send():
+                return
+
+    def _send(self) -> bool:
+        """Give the kernel the pieces; return whether it took all."""
+        parts = self._parts
+        try:
+            sent = self._connection.sendmsg(parts)
+        except BlockingIOError:
+            self.empty = False
+            return False
+        if sent < self._parts_bytes:
+            self._cut(sent)
+            self.empty = False
+            return False
+        parts.clear()
+        self.empty = not self._waiting and not self._left_bytes
         return True
 
     def _gather(self) -> None:
@@ -104,7 +152,7 @@ class Outflow:
         if size < _JOINED_BYTES:
             self._parts.append(self._block(sequence, taken, size, flagged))
             return taken * (FRAME.size + size)
-        self._parts.append(FRAME.pack(Kind.MESSAGE, ROW if sequence == flagged else 0, 0, sequence, size))
+        self._parts.append(FRAME.pack(MESSAGE, sequence == flagged, 0, sequence, size))
         if size <= _CALL_BYTES:
             self._parts += self._payload.body(self._key, sequence, size)
             return FRAME.size + size
@@ -116,7 +164,7 @@ class Outflow:
         pack, body, key = FRAME.pack, self._payload.body, self._key
         pieces: Parts = []
         for sequence in range(first, first + messages):
-            pieces.append(pack(1, ROW if sequence == flagged else 0, 0, sequence, size))
+            pieces.append(pack(MESSAGE, sequence == flagged, 0, sequence, size))
             pieces += body(key, sequence, size)
         return b"".join(pieces)
 

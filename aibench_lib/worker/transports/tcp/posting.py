@@ -1,16 +1,21 @@
 """When a queue pair posts its messages, and the rows that are open until they are answered."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from aibench_lib.units import BITS_PER_BYTE, NS_PER_SECOND
 from aibench_lib.worker.transports.rows import NEVER
-from aibench_lib.worker.transports.tcp.outflow import Run
 from aibench_lib.worker.transports.transport import Loop, Message
 
 _BURST_NS = 10_000_000
 """A loop with a rate that was held up makes up for so much of the time, and loses the rest: its rate is a limit."""
+
+
+Post = Callable[[int, int, int, bool], None]
+"""Posts messages, as :meth:`aibench_lib.worker.transports.tcp.outflow.Outflow.post` does."""
+Mark = Callable[[int], None]
+"""Asks for an answer to everything up to a message."""
 
 
 class Row:
@@ -36,8 +41,8 @@ class Posting(Protocol):
     due_ns: int | None
     """When it has something to do next; None: no more."""
 
-    def take(self, now_ns: int) -> list[Run]:
-        """Return what is posted now; a run of no messages asks for an answer to those before."""
+    def post(self, now_ns: int, post: Post, mark: Mark) -> None:
+        """Post what is due."""
         ...
 
     def answered(self) -> Row:
@@ -64,19 +69,17 @@ class Schedule:
         self._next = 0
         self.due_ns: int | None = t0_ns + messages[0].offset_ns if messages else None
 
-    def take(self, now_ns: int) -> list[Run]:
-        """Return the messages whose time has come."""
-        runs = []
+    def post(self, now_ns: int, post: Post, mark: Mark) -> None:
+        """Post the messages whose time has come."""
         while self.due_ns is not None and self.due_ns <= now_ns:
             number = self._next
             size = self._messages[number].size_bytes
             self.rows.append(Row(number, 1, size, self.due_ns, now_ns))
-            runs.append(Run(number, 1, size, True))
             self._next = number + 1
             self.due_ns = None
             if self._next < len(self._messages):
                 self.due_ns = self._t0_ns + self._messages[self._next].offset_ns
-        return runs
+            post(number, 1, size, True)
 
     def answered(self) -> Row:
         """Take the oldest row off."""
@@ -105,19 +108,23 @@ class ClosedLoop:
         self._begin_ns = t0_ns + loop.offset_ns
         self._end_ns = self._begin_ns + loop.duration_ns
         self._rate_bps = loop.rate_bps
+        self._simple = loop.batch == 1 and not loop.rate_bps
         self._next = 0
         self._open: Row | None = None
         self._paced_from_ns = self._begin_ns
         self._paced = 0
         self.due_ns: int | None = self._begin_ns
 
-    def take(self, now_ns: int) -> list[Run]:
-        """Return as many messages as may be outstanding and as the rate allows."""
+    def post(self, now_ns: int, post: Post, mark: Mark) -> None:
+        """Post as many messages as may be outstanding and as the rate allows."""
         if self.due_ns is None or now_ns < self._begin_ns:
-            return []
+            return
         if now_ns > self._end_ns:
-            return self._ended()
-        runs = []
+            self._finish(mark)
+            return
+        if self._simple:
+            self._post_singly(now_ns, post)
+            return
         allowed = self._allowed(now_ns) if self._rate_bps else self._credits
         while allowed > 0 and self._credits > 0:
             row = self._open
@@ -126,12 +133,20 @@ class ClosedLoop:
                 row = self._open = Row(-1, 0, 0, intended_ns, now_ns)
                 self.rows.append(row)
             count = min(allowed, self._credits, self._batch - row.operations)
-            runs.append(self._extended(row, count))
             allowed -= count
+            self._extend(row, count, post)
         self.due_ns = self._end_ns + 1
         if self._rate_bps and self._credits > 0:
             self.due_ns = min(self.due_ns, self._pace_ns(self._paced))
-        return runs
+
+    def _post_singly(self, now_ns: int, post: Post) -> None:
+        """Do the same where each message is a row and there is no rate: this is what latency is measured with."""
+        self.due_ns = self._end_ns + 1
+        for number in range(self._next, self._next + self._credits):
+            self.rows.append(Row(number, 1, self._size, now_ns, now_ns))
+            post(number, 1, self._size, True)
+        self._next += self._credits
+        self._credits = 0
 
     def answered(self) -> Row:
         """Take the oldest row off: as many messages may be posted."""
@@ -143,7 +158,7 @@ class ClosedLoop:
         """Return nothing: a loop owes no messages."""
         return iter(())
 
-    def _extended(self, row: Row, count: int) -> Run:
+    def _extend(self, row: Row, count: int, post: Post) -> None:
         first = self._next
         self._next += count
         self._credits -= count
@@ -154,14 +169,13 @@ class ClosedLoop:
         full = row.operations == self._batch
         if full:
             self._open = None
-        return Run(first, count, self._size, full)
+        post(first, count, self._size, full)
 
-    def _ended(self) -> list[Run]:
+    def _finish(self, mark: Mark) -> None:
         self.due_ns = None
-        if self._open is None:
-            return []
-        self._open = None
-        return [Run(self._next - 1, 0, 0, True)]
+        if self._open is not None:
+            self._open = None
+            mark(self._next - 1)
 
     def _pace_ns(self, number: int) -> int:
         """Return when the message with a number may be posted, counted from where the pace begins."""

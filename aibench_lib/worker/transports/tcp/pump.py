@@ -4,16 +4,22 @@ import heapq
 import os
 import select
 import socket
+import time
 from typing import Protocol
 
 from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker.transports.clock import now_ns
 from aibench_lib.worker.transports.tcp.inflow import Scratch
+from aibench_lib.worker.transports.tcp.patience import Patience
 
 _EPOLL_NS = 2 * NS_PER_MS
 """Waits longer than this are the epoll's, which counts in whole milliseconds."""
 _SPIN_NS = 60_000
 """Waits shorter than this are spent asking: a sleeping process may be woken so late."""
+_IN, _OUT = int(select.EPOLLIN), int(select.EPOLLOUT)
+_IN_OUT = _IN | _OUT
+_EVENTS = 64
+"""Asked of the kernel at a time; what is left comes with the next call."""
 
 
 class End(Protocol):
@@ -22,11 +28,9 @@ class End(Protocol):
     connection: socket.socket
     finished: bool
     held_up: bool
-
-    @property
-    def due_ns(self) -> int | None:
-        """When :meth:`due` must be called; None: never."""
-        ...
+    """Whether the kernel must take more before anything else is sent."""
+    due_ns: int | None
+    """When :meth:`due` must be called; None: never."""
 
     def due(self) -> None:
         """Do what is due."""
@@ -62,9 +66,18 @@ class Pump:
         self._timers: list[tuple[int, int]] = []
         self._timed: dict[int, int] = {}
         self._stopped = False
+        self._prompt = True
+        self._patience = Patience()
 
-    def add(self, end: End) -> None:
-        """Take an end."""
+    def add(self, end: End, prompt: bool) -> None:
+        """Take an end.
+
+        Args:
+            end: It.
+            prompt: Whether what it measures is the time of single messages, for which the pump may wait awake; it does
+                if this holds for all its ends.
+        """
+        self._prompt = self._prompt and prompt
         file = end.connection.fileno()
         self._masks[file] = select.EPOLLIN
         self._epoll.register(file, select.EPOLLIN)
@@ -77,17 +90,18 @@ class Pump:
             TransportError: One of them has met what no row can say.
         """
         for file, end in self._ends.items():
-            self._set_timer(file, end)
-        while self._ends and not self._stopped:
+            self._set_timer(file, end.due_ns)
+        timers, ends = self._timers, self._ends
+        while ends and not self._stopped:
             now = now_ns()
             if now >= deadline_ns:
                 break
-            while self._timers and self._timers[0][0] <= now:
-                self._fire(*heapq.heappop(self._timers))
+            while timers and timers[0][0] <= now:
+                self._fire(*heapq.heappop(timers))
                 now = now_ns()
-            until = min(self._timers[0][0], deadline_ns) if self._timers else deadline_ns
+            until = min(timers[0][0], deadline_ns) if timers else deadline_ns
             for file, mask in self._wait(until - now):
-                if file in self._ends:
+                if file in ends:
                     self._serve(file, mask)
         for end in self._ends.values():
             end.expire()
@@ -107,11 +121,23 @@ class Pump:
             self._waker = -1
 
     def _wait(self, ns: int) -> list[tuple[int, int]]:
+        poll = self._epoll.poll
         if ns > _EPOLL_NS:
-            return self._epoll.poll((ns - NS_PER_MS) / NS_PER_SECOND)
+            return (self._prompt and self._wait_awake()) or poll((ns - NS_PER_MS) / NS_PER_SECOND, _EVENTS)
         if ns > _SPIN_NS:
             select.select([self._epoll], [], [], (ns - _SPIN_NS) / NS_PER_SECOND)
-        return self._epoll.poll(0)
+        return poll(0, _EVENTS)
+
+    def _wait_awake(self) -> list[tuple[int, int]]:
+        """Ask for some time without sleeping, where that has paid lately."""
+        poll, until_ns = self._epoll.poll, self._patience.awake_until_ns()
+        while time.monotonic_ns() < until_ns:
+            if events := poll(0, _EVENTS):
+                self._patience.learn(True)
+                return events
+        if until_ns:
+            self._patience.learn(False)
+        return []
 
     def _fire(self, due_ns: int, file: int) -> None:
         end = self._ends.get(file)
@@ -127,9 +153,9 @@ class Pump:
     def _serve(self, file: int, mask: int) -> None:
         end = self._ends[file]
         try:
-            if mask & select.EPOLLOUT:
+            if mask & _OUT:
                 end.writable()
-            if mask & ~select.EPOLLOUT:
+            if mask & ~_OUT:
                 end.readable()
         except OSError:
             end.broken()
@@ -141,14 +167,15 @@ class Pump:
             del self._ends[file]
             self._epoll.unregister(file)
             return
-        mask = select.EPOLLIN | select.EPOLLOUT if end.held_up else select.EPOLLIN
+        mask = _IN_OUT if end.held_up else _IN
         if mask != self._masks[file]:
             self._masks[file] = mask
             self._epoll.modify(file, mask)
-        self._set_timer(file, end)
-
-    def _set_timer(self, file: int, end: End) -> None:
         due_ns = end.due_ns
         if due_ns is not None and self._timed.get(file) != due_ns:
+            self._set_timer(file, due_ns)
+
+    def _set_timer(self, file: int, due_ns: int | None) -> None:
+        if due_ns is not None:
             self._timed[file] = due_ns
             heapq.heappush(self._timers, (due_ns, file))

@@ -3,10 +3,12 @@
 import socket
 
 from aibench_lib.worker.transports.tcp.inflow import Inflow, Scratch
-from aibench_lib.worker.transports.tcp.outflow import Outflow, Run
+from aibench_lib.worker.transports.tcp.outflow import Outflow
 from aibench_lib.worker.transports.tcp.payload import Payload, key_of
-from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
+from aibench_lib.worker.transports.tcp.wire import ARRIVED, END, FRAME, MARK, MESSAGE, REQUEST, ROW, VERDICT
 from aibench_lib.worker.transports.transport import Sender, TransportError
+
+_ANSWERED = (MESSAGE, MARK)
 
 
 class ReceivingEnd:
@@ -29,6 +31,7 @@ class ReceivingEnd:
         self._name = f"{sender.host}/{sender.qp}"
         self._outflow = Outflow(connection, payload, key)
         self._inflow = Inflow(connection, payload if verify else None, key, scratch)
+        self._verify = verify
         self._ending = False
         self.connection = connection
         self.finished = False
@@ -39,27 +42,32 @@ class ReceivingEnd:
 
     def writable(self) -> None:
         """Send on."""
-        self.held_up = not self._outflow.flush()
-        self.finished = self._ending and not self.held_up
+        self._outflow.flush()
+        self._settle()
 
     def readable(self) -> None:
         """Answer what has come."""
         frames = self._inflow.receive()
         stamp_ns = self._inflow.stamp_ns
         answers = []
-        for kind, flags, sequence, value in frames:
-            if kind in (Kind.MESSAGE, Kind.MARK):
-                answers.append(FRAME.pack(Kind.ARRIVED, 0, 0, sequence, stamp_ns))
-            elif kind == Kind.REQUEST:
-                self._outflow.add(Run(sequence, 1, value, bool(flags & ROW)))
-            elif kind == Kind.END:
+        for kind, flags, _, sequence, value in frames:
+            if kind in _ANSWERED:
+                answers.append(FRAME.pack(ARRIVED, 0, 0, sequence, stamp_ns))
+            elif kind == REQUEST:
+                self._outflow.post(sequence, 1, value, bool(flags & ROW))
+            elif kind == END:
                 self._ending = True
-                answers.append(FRAME.pack(Kind.END, 0, 0, 0, 0))
+                answers.append(FRAME.pack(END, 0, 0, 0, 0))
             else:
                 raise TransportError(f"{self._name}: a frame of kind {kind} came, which no sending end sends")
+        if answers:
+            self._outflow.add(b"".join(answers) if len(answers) > 1 else answers[0])
+        if self._verify:
+            verdicts = [FRAME.pack(VERDICT, 0, 0, row, differing) for row, differing in self._inflow.judge()]
+            if verdicts:
+                self._outflow.add(b"".join(verdicts))
         if frames:
-            self._send(answers)
-        self._send([FRAME.pack(Kind.VERDICT, 0, 0, row, differing) for row, differing in self._inflow.judge()])
+            self._settle()
 
     def broken(self) -> None:
         """End: the sending end writes what is to be said."""
@@ -69,9 +77,8 @@ class ReceivingEnd:
         """End: the sending end has the same deadline."""
         self.finished = True
 
-    def _send(self, answers: list[bytes]) -> None:
-        if answers:
-            self._outflow.add(b"".join(answers))
-        if not self.held_up:
-            self.held_up = not self._outflow.flush()
+    def _settle(self) -> None:
+        if not self.held_up and not self._outflow.empty:
+            self._outflow.flush()
+        self.held_up = not self._outflow.empty
         self.finished = self._ending and not self.held_up

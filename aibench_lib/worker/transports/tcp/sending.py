@@ -5,18 +5,19 @@ from collections import deque
 from collections.abc import Callable
 
 from aibench_lib.worker.transports.clock import now_ns
-from aibench_lib.worker.transports.rows import DIFFERS, FLUSHED, NEVER, OK, OTHER, TIMEOUT
+from aibench_lib.worker.transports.rows import DIFFERS, FLUSHED, OK, OTHER, TIMEOUT
 from aibench_lib.worker.transports.tcp.inflow import Inflow, Scratch
-from aibench_lib.worker.transports.tcp.outflow import Outflow, Run
+from aibench_lib.worker.transports.tcp.outflow import Outflow
 from aibench_lib.worker.transports.tcp.payload import Payload, key_of
 from aibench_lib.worker.transports.tcp.posting import ClosedLoop, Posting, Row, Schedule
-from aibench_lib.worker.transports.tcp.wire import FRAME, ROW, Kind
+from aibench_lib.worker.transports.tcp.wire import ARRIVED, END, FRAME, MARK, MESSAGE, REQUEST, VERDICT
 from aibench_lib.worker.transports.transport import Options, SendQueue, TransportError
 
 Sample = Callable[[int, int, int, int, int, int, int, int, int], None]
 """:meth:`aibench_lib.worker.transports.rows.Rows.sample`."""
 
-_END = FRAME.pack(Kind.END, 0, 0, 0, 0)
+_ANSWERS = (ARRIVED, MESSAGE)
+_END = FRAME.pack(END, 0, 0, 0, 0)
 
 
 class SendingEnd:
@@ -47,63 +48,59 @@ class SendingEnd:
         self._verify = options.verify
         self._unjudged: deque[Row] = deque()
         self._outflow = Outflow(connection, payload, key)
+        self._post = self._request if self._pulls else self._outflow.post
         self._inflow = Inflow(connection, payload if self._verify and self._pulls else None, key, scratch)
         self._posting: Posting = Schedule((), 0)
         self._sample: Sample
         self._ending = False
         self.connection = connection
         self.finished = False
+        self.due_ns: int | None = None
+        """When :meth:`due` must be called."""
         self.held_up = False
         """Whether the kernel must take more before anything else is sent."""
-
-    @property
-    def due_ns(self) -> int | None:
-        """When :meth:`due` must be called."""
-        return self._posting.due_ns
 
     def begin(self, t0_ns: int, sample: Sample) -> None:
         """Set T0, and what takes the rows."""
         queue = self._queue
         self._sample = sample
         self._posting = ClosedLoop(queue.loop, t0_ns) if queue.loop else Schedule(queue.messages, t0_ns)
+        self.due_ns = self._posting.due_ns
 
     def due(self) -> None:
         """Post what is due."""
-        self._post()
+        self._go_on()
         self._end_when_done()
 
     def writable(self) -> None:
         """Send on."""
-        self.held_up = not self._outflow.flush()
+        self._outflow.flush()
+        self.held_up = not self._outflow.empty
 
     def readable(self) -> None:
         """Take answers, post what they make room for, and write their rows."""
         frames = self._inflow.receive()
-        stamp_ns = self._inflow.stamp_ns
         rows, verdicts = [], []
-        for kind, _, sequence, value in frames:
-            if kind in (Kind.ARRIVED, Kind.MESSAGE):
-                row = self._answered(sequence)
-                row.completed_ns = stamp_ns
-                if not self._pulls:
-                    row.received_ns = value
-                rows.append(row)
-            elif kind == Kind.VERDICT:
+        for kind, _, _, sequence, value in frames:
+            if kind in _ANSWERS:
+                rows.append(self._answered(sequence, value))
+            elif kind == VERDICT:
                 verdicts.append((sequence, value))
-            elif kind == Kind.END:
+            elif kind == END:
                 self.finished = True
             else:
                 raise TransportError(f"{self._name}: a frame of kind {kind} came, which no receiving end sends")
         if rows:
-            self._post()
-        if not self._verify:
-            for row in rows:
-                self._write(row, OK)
-        else:
+            self._go_on()
+        if self._verify:
             self._unjudged.extend(rows)
             for _, differing in verdicts or self._inflow.judge():
                 self._write(self._unjudged.popleft(), DIFFERS if differing else OK)
-        self._end_when_done()
+        else:
+            for row in rows:
+                self._write(row, OK)
+        if self.due_ns is None:
+            self._end_when_done()
 
     def broken(self) -> None:
         """Write what is open as failed: the connection is gone."""
@@ -117,26 +114,44 @@ class SendingEnd:
     def _name(self) -> str:
         return f"{self._queue.peer}/{self._queue.qp}"
 
-    def _post(self) -> None:
-        runs = self._posting.take(now_ns())
-        if not runs:
-            return
-        for run in runs:
-            self._outflow.add(run if run.messages and not self._pulls else _frames(run))
-        if not self.held_up:
-            self.held_up = not self._outflow.flush()
+    def _go_on(self) -> None:
+        """Post what may be posted now."""
+        self._posting.post(now_ns(), self._post, self._mark)
+        self.due_ns = self._posting.due_ns
+        if not self._outflow.empty and not self.held_up:
+            self._outflow.flush()
+            self.held_up = not self._outflow.empty
 
-    def _answered(self, sequence: int) -> Row:
-        if not self._posting.rows or self._posting.rows[0].last != sequence:
+    def _request(self, sequence: int, messages: int, size_bytes: int, ends_row: bool) -> None:
+        """Ask for messages, as a ``read`` does."""
+        end = sequence + messages
+        self._outflow.add(
+            b"".join(
+                FRAME.pack(REQUEST, ends_row and number == end - 1, 0, number, size_bytes)
+                for number in range(sequence, end)
+            )
+        )
+
+    def _mark(self, sequence: int) -> None:
+        """Ask for an answer to everything up to a message."""
+        self._outflow.add(FRAME.pack(MARK, 0, 0, sequence, 0))
+
+    def _answered(self, sequence: int, received_ns: int) -> Row:
+        rows = self._posting.rows
+        if not rows or rows[0].last != sequence:
             raise TransportError(f"{self._name}: message {sequence} was answered, which was not the next to be")
-        return self._posting.answered()
+        row = self._posting.answered()
+        row.completed_ns = self._inflow.stamp_ns
+        if not self._pulls:
+            row.received_ns = received_ns
+        return row
 
     def _end_when_done(self) -> None:
         if self._ending or self._posting.due_ns is not None or self._posting.rows or self._unjudged:
             return
         self._ending = True
         self._outflow.add(_END)
-        self.held_up = not self._outflow.flush()
+        self.held_up = not self._outflow.empty
 
     def _write(self, row: Row, status: int) -> None:
         self._sample(
@@ -157,14 +172,3 @@ class SendingEnd:
             self._write(row, posted)
         for row in self._posting.unposted():
             self._write(row, unposted)
-
-
-def _frames(run: Run) -> bytes:
-    """Return the requests of a run, or the mark that a run of no messages is."""
-    if not run.messages:
-        return FRAME.pack(Kind.MARK, 0, 0, run.sequence, 0)
-    last = run.sequence + run.messages - 1 if run.ends_row else NEVER
-    return b"".join(
-        FRAME.pack(Kind.REQUEST, ROW if sequence == last else 0, 0, sequence, run.size_bytes)
-        for sequence in range(run.sequence, run.sequence + run.messages)
-    )

@@ -57,7 +57,7 @@ class Tcp:
             token = self._tokens[queue.qp] = secrets.token_bytes(TOKEN_BYTES)
             verify = self._options.verify and queue.operation != "read"
             large = queue.largest_bytes >= _LARGE_BYTES
-            addresses[queue.qp] = SenderAddress(token, queue.priority, verify, large).packed()
+            addresses[queue.qp] = SenderAddress(token, queue.priority, verify, large, _is_prompt(queue)).packed()
         return addresses
 
     def accept(self, senders: Sequence[Sender]) -> Mapping[tuple[str, int], bytes]:
@@ -93,11 +93,11 @@ class Tcp:
             connection = connections[queue.qp]
             end = SendingEnd(place, queue, self._options, self._payload, connection, pump.scratch)
             self._sending.append(end)
-            pump.add(end)
+            pump.add(end, _is_prompt(queue))
 
     def run(self, t0_ns: int, deadline_ns: int, rows: Rows) -> None:
         """Send and receive until all is done or the deadline has passed."""
-        sample = _one_at_a_time(rows)
+        sample = rows.sample if len(self._pumps) == 1 else _one_at_a_time(rows)
         for end in self._sending:
             end.begin(t0_ns, sample)
         with self._running:
@@ -130,7 +130,7 @@ class Tcp:
         set_up(connection, self._options.traffic_class(address.priority))
         self._connections.append(connection)
         pump = self._pump(place, address.large)
-        pump.add(ReceivingEnd(sender, self._payload, address.verify, connection, pump.scratch))
+        pump.add(ReceivingEnd(sender, self._payload, address.verify, connection, pump.scratch), address.prompt)
 
     def _await_senders(self, deadline_ns: int) -> None:
         if self._listener is None:
@@ -142,6 +142,11 @@ class Tcp:
             raise TransportError(
                 f"no connection has come from {names}{more}; see that the fabric carries packets between the hosts"
             )
+
+
+def _is_prompt(queue: SendQueue) -> bool:
+    """Return whether a queue pair sends one message at a time, each as soon as the one before is answered."""
+    return queue.loop is not None and queue.loop.depth == 1 and not queue.loop.rate_bps
 
 
 def _pace_bps(queue: SendQueue) -> int:

@@ -1,7 +1,6 @@
 """What travels on a data connection: a greeting each way, then frames."""
 
 import struct
-from enum import IntEnum
 from typing import NamedTuple
 
 from aibench_lib.worker.transports.transport import TransportError
@@ -17,27 +16,24 @@ MAGIC = b"aibench1"
 FRAME = struct.Struct("<HHIQq")
 """kind, flags, 0, sequence, value."""
 ROW = 1
-"""Flag of a message that ends a row: its arrival is answered."""
+"""The flag of a message that ends a row: its arrival is answered."""
 
 
-class Kind(IntEnum):
-    """What a frame is; in brackets its value."""
+# What a frame is, and what its value says.
+MESSAGE = 1
+"""A message; as many bytes of payload follow [size in bytes]."""
+REQUEST = 2
+"""Send me this message, as a READ does [size in bytes]."""
+ARRIVED = 3
+"""Everything up to this sequence has arrived [when the last byte was seen, ns on the receiver's clock]."""
+VERDICT = 4
+"""What has arrived in the row that this sequence ends [messages that differed from what was sent]."""
+MARK = 5
+"""No message: answer for everything up to this sequence, since a loop ends within a row [0]."""
+END = 6
+"""The sending end has done; the receiving end answers with the same [0]."""
 
-    MESSAGE = 1
-    """A message; as many bytes of payload follow [size in bytes]."""
-    REQUEST = 2
-    """Send me this message, as a READ does [size in bytes]."""
-    ARRIVED = 3
-    """Everything up to this sequence has arrived [when the last byte was seen, ns on the receiver's clock]."""
-    VERDICT = 4
-    """What has arrived in the row that this sequence ends [messages that differed from what was sent]."""
-    MARK = 5
-    """No message: answer for everything up to this sequence, since a loop ends within a row [0]."""
-    END = 6
-    """The sending end has done; the receiving end answers with the same [0]."""
-
-
-_SENDER = struct.Struct(f"<{TOKEN_BYTES}sB??")
+_SENDER = struct.Struct(f"<{TOKEN_BYTES}sB???")
 _RECEIVER = struct.Struct(f"<{TOKEN_BYTES}sIH")
 
 
@@ -50,10 +46,12 @@ class SenderAddress(NamedTuple):
     """Whether the receiving end compares what arrives."""
     large: bool
     """Whether its largest message is worth a thread."""
+    prompt: bool
+    """Whether it sends one message at a time, to measure how long each takes."""
 
     def packed(self) -> bytes:
         """Return it as bytes."""
-        return _SENDER.pack(self.token, self.priority, self.verify, self.large)
+        return _SENDER.pack(self.token, self.priority, self.verify, self.large, self.prompt)
 
     @classmethod
     def unpacked(cls, data: bytes) -> "SenderAddress":
