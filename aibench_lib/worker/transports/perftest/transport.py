@@ -165,18 +165,18 @@ class Perftest:
     def _latencies(self, place: int, end_ns: int, rows: Rows, runs: Runs) -> None:
         """Measure again and again, until the time is up; messages posted after it are not counted."""
         queue, test = self._queues[place], self._tests[place]
-        messages = _FIRST_MESSAGES
-        while now_ns() < end_ns:
+        messages, first = _FIRST_MESSAGES, True
+        while first or now_ns() < end_ns:
             text, words = self._one_run(queue, test, messages, "", runs)
             trips_ns = [round(sample * NS_PER_US * (2 if test.halves else 1)) for sample in output.samples_us(text)]
             if not trips_ns:
                 raise TransportError(f"{_where(queue, test)} printed no samples: {output.complaint(text)}")
             posted_ns = relay.began_ns(words, sum(trips_ns))
-            if messages == _FIRST_MESSAGES and posted_ns >= end_ns:
+            if first and posted_ns >= end_ns:
                 raise TransportError(f"{_where(queue, test)} was not ready before its time was up; give it more time")
             runs.order(functools.partial(_write, rows, place, test, posted_ns, end_ns, trips_ns))
             left = (end_ns - now_ns()) * len(trips_ns) // max(sum(trips_ns), 1)
-            messages = min(max(left, _FEWEST_MESSAGES), _MOST_MESSAGES)
+            messages, first = min(max(left, _FEWEST_MESSAGES), _MOST_MESSAGES), False
 
     def _one_run(
         self, queue: SendQueue, test: Measurement, messages: int, report: str, runs: Runs
