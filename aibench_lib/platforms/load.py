@@ -79,7 +79,9 @@ def _platform(parts: dict[str, object], where: str) -> Platform:
         raise SpecError(f"{where}telemetry: expected a list, found {type(telemetry).__name__}")
     parts["telemetry"] = [_telemetry(values, f"{where}telemetry[{number}]") for number, values in enumerate(telemetry)]
     if "polled" in parts:
-        parts["polled"] = _polled(parts["polled"], where + "polled")
+        if not isinstance(parts["polled"], list):
+            raise SpecError(f"{where}polled: expected a list, found {type(parts['polled']).__name__}")
+        parts["polled"] = [_polled(one, f"{where}polled[{number}]") for number, one in enumerate(parts["polled"])]
     parts["transport"] = _word(Transport, parts.get("transport"), where + "transport")
     platform = build(Platform, parts, where.removesuffix(": "))
     if platform.transport is Transport.NETMIKO and platform.cli is None:

@@ -401,8 +401,8 @@ class PolledSample:
     measurement: str
     list: str
     """The document's key of the list."""
-    interface: str
-    """An entry's key of its interface."""
+    interface: str = ""
+    """An entry's key of its interface; empty: the entry is about the whole switch."""
     where: dict[str, Any] = field(default_factory=dict)
     """Of an entry that counts: key -> value; other entries are passed over."""
     leaves: dict[str, str]
@@ -439,7 +439,7 @@ class Platform:
     """How many priorities can be lossless at the same time; None where no limit is known."""
     facts: DeviceFacts | None = None
     telemetry: list[TelemetryPath]
-    polled: Polled | None = None
+    polled: list[Polled] = field(default_factory=list)
     """Instead of ``telemetry``."""
 
     def feature(self, name: str) -> Feature:

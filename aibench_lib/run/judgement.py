@@ -74,7 +74,7 @@ def reachability(lab: Lab, inspected: Sequence[Inspected], agents: Agents) -> It
         for note in one.notes:
             yield yellow("login", one.host, f"does not answer everything: {note}")
         platform = load_platform(lab.switches[one.host].platform)
-        if not platform.telemetry and platform.polled is None:
+        if not platform.telemetry and not platform.polled:
             yield yellow("login", one.host, "its platform tells no telemetry; nothing of this switch will be recorded")
     well = [one.host for one in inspected if not one.cli and not one.gnmi]
     if well:

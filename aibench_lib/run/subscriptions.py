@@ -50,12 +50,10 @@ def subscriptions(lab: Lab, watched: Sequence[Port], profile: Profile) -> list[S
 def _polled(lab: Lab, target: Target, interval_ns: int) -> Iterator[Subscription]:
     """Yield what is read of a switch that is polled: all of its ports in one document, as often as the finest."""
     platform = load_platform(target.platform)
-    if platform.polled is None:
-        return
-    assert platform.cli is not None, "load_platform refuses polled platforms without a command line"
-    command = poll_command(platform.polled.command, interval_ns)
-    for sample in platform.polled.samples:
+    for command, sample in ((one.command, sample) for one in platform.polled for sample in one.samples):
+        assert platform.cli is not None, "load_platform refuses polled platforms without a command line"
         tags = TAGS[sample.measurement]
+        ports = {sample.interface: sorted(_interfaces(lab, target.host))} if sample.interface else {}
         yield Subscription(
             host=target.host,
             address=target.address,
@@ -65,12 +63,12 @@ def _polled(lab: Lab, target: Target, interval_ns: int) -> Iterator[Subscription
             key_file=target.key_file,
             known_hosts=target.known_hosts,
             path=sample.list,
-            command=command,
-            where={**sample.where, sample.interface: sorted(_interfaces(lab, target.host))},
+            command=poll_command(command, interval_ns),
+            where={**sample.where, **ports},
             mode="sample",
             interval_ns=interval_ns,
             measurement=sample.measurement,
-            tags={"interface": sample.interface},
+            tags={"interface": sample.interface} if sample.interface else {},
             fixed={tag: str(target.options[tag]) for tag in tags if tag in target.options},
             leaves=sample.leaves,
             true_when=sample.true_when,

@@ -9,6 +9,7 @@ TAGS: Mapping[str, tuple[str, ...]] = {
     "interface": ("switch", "interface"),
     "pfc": ("switch", "interface", "priority"),
     "buffer": ("switch",),
+    "routing": ("switch",),
 }
 """Measurement -> the tags that name one series of it."""
 
@@ -44,6 +45,9 @@ FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
         "reserved_bytes": pa.int64(),
         "size_bytes": pa.int64(),
     },
+    "routing": {
+        "route_changes": pa.int64(),
+    },
 }
 """Measurement -> its fields; a field is null in a row whose message did not carry it."""
 
@@ -52,6 +56,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "interface": ("in_bytes", "out_bytes", "in_packets", "out_packets", "in_discards", "out_discards"),
     "pfc": ("pause_rx_frames", "pause_tx_frames", "paused_ns", "pause_transitions", "watchdog_trips"),
     "buffer": (),
+    "routing": ("route_changes",),
 }
 """Measurement -> the fields that only ever grow, unless the device was reset."""
 

@@ -224,7 +224,7 @@ def test_a_switch_whose_telemetry_cannot_be_read_says_which_door_is_shut():
 
 
 def test_a_switch_that_tells_nothing_is_yellow(monkeypatch):
-    silent_platform = replace(load_platform("frr_linux"), polled=None)
+    silent_platform = replace(load_platform("frr_linux"), polled=[])
     monkeypatch.setattr(judgement, "load_platform", lambda _name: silent_platform)
     of_frr = Target(host="leaf1", address="", platform="frr_linux", username="", password="")
     (silent, _) = judgement.reachability(lab(switches={"leaf1": of_frr}), [leaf()], Agents())

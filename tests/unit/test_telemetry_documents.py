@@ -11,7 +11,7 @@ from aibench_lib.telemetry.polled import poll_command
 from aibench_lib.telemetry.progress import lines_of
 from aibench_lib.telemetry.subscription import Subscription
 
-POLLED = load_platform("frr_linux").polled
+POLLED = load_platform("frr_linux").polled[0]
 LINK = {
     "ifname": "swp1",
     "operstate": "UP",
