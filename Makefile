@@ -39,6 +39,10 @@ restore: .venv/installed ## put every switch back that an unfinished run left ch
 test: .venv/installed-dev ## run every test, JOBS files at a time (most of the time is spent waiting for switches)
 	@$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
+.PHONY: test-rdma
+test-rdma: .venv/installed-dev ## run the RDMA tests alone: an emulated machine with soft-RoCE (needs qemu-system-x86)
+	@$(BIN)/pytest -q tests/lab/test_rdma_vm*.py
+
 .PHONY: unit
 unit: .venv/installed-dev ## run the fast tests only
 	@$(BIN)/pytest -q -m 'not slow' tests/unit tests/draft tests/golden

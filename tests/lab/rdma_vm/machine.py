@@ -4,9 +4,9 @@
     assert done.status == 0, done.log
 
 In the guest there are the hosts 10.0.0.1 .. 10.0.0.N with the devices rxe1 .. rxeN.  The command's folder is ``/job``,
-this machine's ``folder``, readable and writable on both sides.  The repository is ``/src``, read only, and on PYTHONPATH
-with its ``tests/lab``.  Python there is Debian's 3.11 with pyverbs and the standard library alone.  ``ib_write_bw`` and
-its like are on PATH; both ends of a pair run in the same guest: ``ib_write_bw -d rxe2 -x 1 &``, and then ``ib_write_bw
+this machine's ``folder``, readable and writable on both sides.  The repository is ``/src``, read only; it and its
+``tests/lab`` are on PYTHONPATH.  Python is Debian's 3.11 with pyverbs and the standard library alone.  ``ib_write_bw``
+and the like are on PATH; both ends of a pair run in one guest: ``ib_write_bw -d rxe2 -x 1 &``, and then ``ib_write_bw
 -d rxe1 -x 1 127.0.0.1``.  There is one CPU: whoever polls must yield.
 """
 
@@ -19,22 +19,11 @@ from pathlib import Path
 from rdma_vm import image
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-_QEMU = [
-    *(
-        "qemu-system-x86_64",
-        "-M",
-        "q35",
-        "-smp",
-        "1",
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-no-reboot",
-    ),
-    *("-cpu", "Nehalem,+rdrand", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+_QEMU = (
+    *("qemu-system-x86_64", "-M", "q35", "-cpu", "Nehalem,+rdrand", "-smp", "1", "-nodefaults", "-no-user-config"),
+    *("-display", "none", "-no-reboot", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
     *("-device", "isa-debug-exit,iobase=0x501,iosize=1"),
-]
+)
 """Nehalem: a processor with string or carry-less instructions is slower, emulated."""
 _LINUX = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable nokaslr random.trust_cpu=on"
 _RUN = """

@@ -90,9 +90,7 @@ class Incoming:
     def arrived(self, completion: WC, now: int) -> None:
         """Take what has arrived."""
         if completion.status:
-            self.done = True
-            if completion.status != errors.FLUSHED:  # flushed: the sender's rows say why
-                self.failure = errors.failure(f"from {self.name}", completion.status)
+            self.done = True  # its sender has been told, too, and says so in a row
             return
         kind, number = signals.word_of(completion)
         if kind == signals.END:

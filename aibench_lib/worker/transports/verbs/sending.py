@@ -133,7 +133,7 @@ class Outgoing:
         if completion.status:
             if completion.status != errors.FLUSHED:  # flushed: the send queue says why
                 self.failure = errors.failure(self.name, completion.status)
-                self._fail(completion.status)
+                self._abandon(errors.row_status(completion.status), statuses.FLUSHED)
             return
         self.pair.post_recv(self._receive.head)
         if self._echoes and completion.opcode == RECEIVED_WRITE:

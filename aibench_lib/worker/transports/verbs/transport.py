@@ -66,7 +66,7 @@ class Verbs:
         Raises:
             TransportError: A queue pair failed in a way that no row can say.
         """
-        loop = Loop()
+        loop = Loop(software=self.label == "soft-roce")
         sides = (self._senders.outgoing if self._senders else [], self._receivers.incoming if self._receivers else [])
         if self._senders:
             loop.send(sides[0], self._senders.ends.sent, self._senders.ends.received)

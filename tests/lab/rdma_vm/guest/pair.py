@@ -61,9 +61,7 @@ def _end(host: str, queues: Sequence[SendQueue], wire: _Wire, options: dict, hoo
     transport = Verbs(Options(host=host, address=f"10.0.0.{host[1:]}", seed=7, **options))
     try:
         for step in ("prepare", "accept", "join", "run"):
-            before = hooks.get((host, step))
-            if before:
-                before(transport, outcome)
+            hooks.get((host, step), lambda *_: None)(transport, outcome)
             if step == "prepare":
                 wire.say(transport.prepare(queues))
                 outcome.label = transport.label
@@ -81,15 +79,13 @@ def _end(host: str, queues: Sequence[SendQueue], wire: _Wire, options: dict, hoo
                 clock.synchronise()
                 t0 = clock.now_ns() + _BEFORE_T0_NS
                 transport.run(t0, t0 + round(seconds * 1e9), rows)
+        hooks.get((host, "ran"), lambda *_: None)(transport, outcome)
         outcome.states = dict(transport.states())
     except TransportError as error:
         outcome.errors[host] = str(error)
     rows.close()
     outcome.samples = [row for block in blocks["samples"] for row in SAMPLE.iter_unpack(block)]
     outcome.receipts = [row for block in blocks["receipts"] for row in RECEIPT.iter_unpack(block)]
-    after = hooks.get((host, "after"))
-    if after:
-        after(transport, outcome)
     transport.close()
     transport.close()
     return outcome
@@ -108,36 +104,55 @@ def trial(
     Args:
         queues: What h1 sends.
         seconds: The deadline after T0 [s].
-        hooks: (host, step) -> what is called before ``prepare``, ``accept``, ``join`` or ``run``, or ``after`` that,
-            with the transport and the outcome.
+        hooks: (host, step) -> what is called before ``prepare``, ``accept``, ``join`` or ``run``, or as ``ran`` behind
+            it, in the host's process, with the transport and the outcome.
         back: What h2 sends.
         options: Of the transports.
     """
     here, there = socket.socketpair()
+    ends = [
+        _start(SENDER, queues, here, there, options, hooks or {}, seconds),
+        _start(RECEIVER, back, there, here, options, hooks or {}, seconds),
+    ]
+    here.close()
+    there.close()
+    total = Outcome()
+    for host, child, results in zip((SENDER, RECEIVER), *zip(*ends, strict=True), strict=True):
+        with os.fdopen(results, "rb") as inp:
+            said = inp.read()
+        os.waitpid(child, 0)
+        outcome = pickle.loads(said) if said else Outcome(errors={host: "died"})
+        total.samples += outcome.samples
+        total.receipts += outcome.receipts
+        total.states |= outcome.states
+        total.errors |= outcome.errors
+        total.extra |= outcome.extra
+        total.label = total.label or outcome.label
+    return total
+
+
+def _start(
+    host: str,
+    queues: Sequence[SendQueue],
+    own: socket.socket,
+    other: socket.socket,
+    options: dict,
+    hooks: dict,
+    seconds: float,
+) -> tuple[int, int]:
+    """Start the process of one end; return it, and the pipe that its outcome comes through."""
     results, result = os.pipe()
     child = os.fork()
-    if child == 0:
-        here.close()
-        try:
-            outcome = _end(RECEIVER, back, _Wire(there), options, hooks or {}, seconds)
-            with os.fdopen(result, "wb") as out:
-                pickle.dump(outcome, out)
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - the child must end here, whatever it was
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-    os.close(result)
-    there.close()
-    mine = _end(SENDER, queues, _Wire(here), options, hooks or {}, seconds)
-    here.close()
-    with os.fdopen(results, "rb") as inp:
-        said = inp.read()
-    os.waitpid(child, 0)
-    theirs = pickle.loads(said) if said else Outcome(errors={RECEIVER: "died"})
-    mine.receipts += theirs.receipts
-    mine.samples += theirs.samples
-    mine.states |= theirs.states
-    mine.errors |= theirs.errors
-    mine.extra |= theirs.extra
-    return mine
+    if child:
+        os.close(result)
+        return child, results
+    other.close()
+    try:
+        outcome = _end(host, queues, _Wire(own), options, hooks, seconds)
+        with os.fdopen(result, "wb") as out:
+            pickle.dump(outcome, out)
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - the child must end here, whatever it was
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
