@@ -25,8 +25,8 @@ from aibench_lib.worker.trial_samples import TrialSamples, simulated
 
 _STOP_SECONDS = 5.0
 """An agent that does not answer to Stop in this time is left alone: its connection is closed."""
-_TELL_NS = 4 * NS_PER_MS
-"""A call to one of many agents takes no longer than so long each, all at once."""
+_TELL_NS, _TELL_EACH_NS = 100 * NS_PER_MS, 4 * NS_PER_MS
+"""A call to many agents at once takes no longer than the first and so many times the second, whatever Prepare took."""
 _READY_NS = 50 * NS_PER_MS
 """From when the last agent has been told to T0: a process that spins for it must have been woken before."""
 _CLOCK_SLACK_NS = 5 * NS_PER_MS
@@ -116,6 +116,12 @@ class Coordinator:
         self._check_agents(replies)
         self._described.update(replies)
         return list(replies.values())
+
+    def inspect(self) -> dict[str, dict[str, str]]:
+        """Return host -> what it says of itself; an agent that does not answer, or is of another kind, is left out."""
+        requests = dict.fromkeys(self._calls.agents, agent_pb2.InspectRequest())
+        replies = self._calls.try_each("Inspect", requests, self._answer_seconds)
+        return {host: dict(reply.facts) for host, reply in replies.items()}
 
     def run_trial(
         self, trial: str, load: TrialLoad, lead_ns: int, *, timeout_ns: int = 60 * NS_PER_SECOND
@@ -213,7 +219,7 @@ class Coordinator:
             answers=[
                 (host, reply.now_ns) for replies in (prepared, connected, joined) for host, reply in replies.items()
             ],
-            told_ns=min(2 * took_ns, _TELL_NS * len(prepared)),
+            told_ns=min(took_ns, _TELL_NS + _TELL_EACH_NS * len(prepared)),
             trigger=start.choose_trigger(requests.senders_of(load), prepared) if trigger else None,
         )
 
