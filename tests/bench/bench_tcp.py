@@ -23,7 +23,7 @@ from aibench_lib.worker.transports.transport import Loop, SendQueue
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SIZES = {"64 KiB": 64 * KIB, "1 MiB": MIB, "16 MiB": 16 * MIB, "1 GiB": GIB}
 QUEUE_PAIRS = (1, 4)
-OUTSTANDING = 8 * MIB
+OUTSTANDING = 32 * MIB
 """Of a queue pair, in messages of up to half of that; of larger ones two."""
 LONGEST_BLOCK = MIB
 """iperf3 takes no longer ones."""
@@ -35,7 +35,7 @@ def say(line):
     sys.stdout.flush()
 
 
-def loop(size, qp, *, seconds, depth, batch):
+def loop(size, qp, *, seconds, depth, batch, rate_bps=0):
     return SendQueue(
         peer="b",
         qp=qp,
@@ -47,17 +47,17 @@ def loop(size, qp, *, seconds, depth, batch):
             batch=batch,
             offset_ns=0,
             duration_ns=int(seconds * 1e9),
-            rate_bps=0,
+            rate_bps=rate_bps,
             echo=False,
         ),
     )
 
 
-def ours_bps(size, queue_pairs, seconds):
+def ours_bps(size, queue_pairs, seconds, *, verify=False):
     """Payload of all queue pairs from the first post to the last completion [bit/s]."""
     depth = max(2, OUTSTANDING // size)
     queues = [loop(size, qp, seconds=seconds, depth=depth, batch=max(1, depth // 4)) for qp in range(queue_pairs)]
-    rows = trial({"a": queues}, seconds=30 + seconds)["a"].samples
+    rows = trial({"a": queues}, seconds=30 + seconds, verify=verify)["a"].samples
     assert all(row.status == "ok" for row in rows)
     took_ns = max(row.completed_ns for row in rows) - min(row.posted_ns for row in rows)
     return sum(row.size_bytes for row in rows) * 8e9 / took_ns
@@ -132,6 +132,23 @@ def answer_all(listening, size):
             connection.send(bytes(24))
 
 
+def small_messages(seconds):
+    """Print the rate of 8-byte messages, a row each 16, and what the sender's memory grew by."""
+    sender = trial({"a": [loop(8, 0, seconds=seconds, depth=1024, batch=16)]}, seconds=30 + seconds, keep_rows=False)[
+        "a"
+    ]
+    grown = sender.resident_kib[-1] - sender.resident_kib[3]
+    say(f"{sender.operations:,} messages of 8 B: {sender.operations / seconds:,.0f}/s; memory grew by {grown} KiB")
+
+
+def pace(size, rate_bps, seconds):
+    """Print how close a loop comes to its rate."""
+    queue = loop(size, 0, seconds=seconds, depth=64, batch=1, rate_bps=rate_bps)
+    rows = trial({"a": [queue]}, seconds=30 + seconds)["a"].samples
+    offered_bps = sum(row.size_bytes for row in rows) * 8 / seconds
+    say(f"{size} B at {rate_bps / 1e6:g} Mb/s: {100 * offered_bps / rate_bps:.1f} % of it")
+
+
 def in_turns(ours, theirs, rounds):
     """Return the medians of ours, of theirs, and of their ratios."""
     pairs = []
@@ -171,6 +188,13 @@ def main():
             rounds,
         )
         say(f"{name:<24}{our / 1e3:>9.1f} us{their / 1e3:>9.1f} us  {ratio:.2f}")
+    our, their, ratio = in_turns(
+        lambda: ours_bps(MIB, 1, seconds, verify=True), lambda: ours_bps(MIB, 1, seconds), rounds
+    )
+    say(f"compared with what was sent, 1 MiB: {our / 1e9:.1f} Gb/s, not: {their / 1e9:.1f} Gb/s; ratio {ratio:.2f}")
+    small_messages(max(seconds, 5))
+    for size, rate_bps in ((8192, 100_000_000), (MIB, 1_000_000_000), (64 * MIB, 2_000_000_000)):
+        pace(size, rate_bps, max(seconds, 2))
 
 
 if __name__ == "__main__":

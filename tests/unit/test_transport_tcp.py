@@ -1,7 +1,10 @@
 """The tcp transport with real connections between processes, on loopback."""
 
+import multiprocessing
 import os
+import resource
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +12,8 @@ import pytest
 import transport_pair
 from transport_pair import SECOND, Host, trial
 
-from aibench_lib.worker.transports.rows import NEVER
+from aibench_lib.worker.transports import clock
+from aibench_lib.worker.transports.rows import NEVER, SAMPLE, TIMEOUT, Rows
 from aibench_lib.worker.transports.tcp import Tcp, dialling, payload, transport
 from aibench_lib.worker.transports.tcp.wire import GREETING, MAGIC, ReceiverAddress
 from aibench_lib.worker.transports.transport import (
@@ -348,6 +352,43 @@ def test_memory_does_not_grow_with_the_messages_of_a_trial():
     assert sender.resident_kib[-1] - sender.resident_kib[3] < 512
     # the receiving end has no rows of its own; what it may hold is the same however long the trial lasts
     assert outcomes["b"].rows == 0
+
+
+def test_a_run_ends_when_it_is_closed_meanwhile():
+    a, b = Tcp(Options(host="a", address="127.0.0.1")), Tcp(Options(host="b", address="127.0.0.1"))
+    address = a.prepare([looped(0, 8, seconds=50)])[0]
+    a.join({0: b.accept([Sender(host="a", qp=0, address=address)])["a", 0]})
+    blocks = []
+    rows = Rows(lambda kind, block: blocks.append((kind, block)))
+    t0_ns = clock.now_ns()
+    running = threading.Thread(target=a.run, args=(t0_ns, t0_ns + 50 * SECOND, rows))
+    running.start()
+    time.sleep(0.1)
+    a.close()
+    running.join(10)
+    assert not running.is_alive()
+    rows.close()
+    assert [SAMPLE.unpack(block)[8] for _, block in blocks] == [TIMEOUT]
+    b.close()
+
+
+def test_a_limit_of_open_files_is_named():
+    def join_with_few_files(pipe):
+        sender = Tcp(Options(host="a", address="127.0.0.1"))
+        sender.prepare([looped(0, 8)])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, 1))
+        try:
+            sender.join({0: ReceiverAddress(bytes(16), 0, 9, "127.0.0.1").packed()})
+        except TransportError as error:
+            pipe.send(str(error))
+
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=join_with_few_files, args=(theirs,), daemon=True)
+    process.start()
+    assert ours.poll(10)
+    assert ours.recv() == "b/0: no socket: Too many open files; raise the limit of open files (LimitNOFILE)"
+    process.join()
 
 
 def test_256_queue_pairs_send_to_one_host():

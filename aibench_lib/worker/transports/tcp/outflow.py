@@ -91,32 +91,28 @@ class Outflow:
             self.empty = False
 
     def flush(self) -> None:
-        """Give the kernel what it takes.
+        """Give the kernel what it takes, but no more than one call: other queue pairs wait for their turn.
 
         Raises:
             OSError: The connection is broken.
         """
-        while not self.empty:
-            if not self._parts:
-                self._gather()
-            if not self._send():
-                return
+        if not self._parts:
+            self._gather()
+        self._send()
 
-    def _send(self) -> bool:
-        """Give the kernel the pieces; return whether it took all."""
+    def _send(self) -> None:
+        """Give the kernel the pieces, and keep what it does not take."""
         parts = self._parts
         try:
             sent = self._connection.sendmsg(parts)
         except BlockingIOError:
-            self.empty = False
-            return False
+            sent = 0
         if sent < self._parts_bytes:
             self._cut(sent)
             self.empty = False
-            return False
+            return
         parts.clear()
         self.empty = not self._waiting and not self._left_bytes
-        return True
 
     def _gather(self) -> None:
         """Make pieces of what waits, for one call."""
