@@ -1,7 +1,7 @@
 """Speed of the verbs transport beside ``ib_write_bw`` and a bare loop of pyverbs calls, in one emulated guest.
 
-Run it as a program: ``python tests/bench/bench_verbs.py [BYTES,QPS,MESSAGES ...]``.  The guest counts time in instructions,
-so the numbers do not depend on how busy this machine is; absolute ones say nothing of any NIC.
+Run it as a program: ``python tests/bench/bench_verbs.py [BYTES,QPS,MESSAGES ...]``.  The guest's clock counts
+instructions, so the numbers do not depend on how busy this machine is; absolute ones say nothing of any NIC.
 """
 
 import json

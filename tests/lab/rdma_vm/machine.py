@@ -20,6 +20,7 @@ from rdma_vm import image
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 _QEMU = (
+    *("setpriv", "--pdeathsig", "KILL"),  # a guest does not outlive the tests, however they end
     *("qemu-system-x86_64", "-M", "q35", "-cpu", "Nehalem,+rdrand", "-smp", "1", "-nodefaults", "-no-user-config"),
     *("-display", "none", "-no-reboot", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
     *("-device", "isa-debug-exit,iobase=0x501,iosize=1"),

@@ -30,7 +30,7 @@ PACKAGES = (
     *("iproute2", "libbpf1", "libelf1", "libmnl0", "libbsd0", "libmd0", "libcap2", "libselinux1", "libpcre2-8-0"),
     "libxtables12",
 )
-PROGRAMS = ("qemu-system-x86_64", "apt-get", "apt-cache", "dpkg-deb", "tar")
+PROGRAMS = ("qemu-system-x86_64", "setpriv", "apt-get", "apt-cache", "dpkg-deb", "tar")
 
 
 class CannotBuildError(Exception):
