@@ -123,6 +123,7 @@ def test_after_a_fault_the_next_trial_runs(three):
 def test_an_agent_that_dies_in_a_trial_ends_it_and_a_new_one_on_its_port_takes_part_in_the_next(three):
     three.agents["prefill02"].behaviour["hang"] = True
     with Coordinator(three.addresses()) as coordinator:
+        coordinator.describe()
         killer = threading.Timer(0.3, three.kill, ["prefill02"])
         killer.start()
         with pytest.raises(TrialError, match=r"prefill02: the agent at 127\.0\.0\.1:\d+ .*"):
