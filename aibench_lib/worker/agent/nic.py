@@ -211,7 +211,7 @@ def counters(nic: Nic, sources: Sources | None = None) -> dict[str, int]:
         port = f"{_DEVICES}/{nic.device}/ports/{nic.port}"
         for folder in (f"{_DEVICES}/{nic.device}/hw_counters", f"{port}/counters", f"{port}/hw_counters"):
             found |= _files(folder, asked)
-    return found | _under_one_name(found)
+    return found | _under_one_name(found) if found else {}
 
 
 def _files(folder: str, sources: Sources) -> dict[str, int]:

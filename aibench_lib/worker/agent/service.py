@@ -4,7 +4,7 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,25 +166,35 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         with self._until_gone(trial, context):
             before = nic.counters(self._nic) | cpu.times()
             trial.begin(start)
-            batches: dict[Group, Batches] = {}
-            while not trial.is_finished:
-                for rows in trial.rows():
-                    group = rows.group
-                    if group not in batches:
-                        batches[group] = Batches(self._host, group.label, _CLOCK, group.sends, group.receives)
-                    if rows.kind == "samples":
-                        yield agent_pb2.SampleBatch(arrow=batches[group].samples(rows.blocks))
-                    else:
-                        yield agent_pb2.SampleBatch(receipts=batches[group].receipts(rows.blocks))
+            last = yield from self._batches(trial)
             after = nic.counters(self._nic) | cpu.times()
         ending = trial.ending
         yield agent_pb2.SampleBatch(
+            arrow=last.arrow,
+            receipts=last.receipts,
             finished_ns=ending.finished_ns,
             nic_growth={name: value - before[name] for name, value in after.items() if name in before},
             started_ns=min(ending.started_ns, default=0),
             started_last_ns=max(ending.started_ns, default=0),
             qp_states=ending.states,
         )
+
+    def _batches(self, trial: Trial) -> Generator[agent_pb2.SampleBatch, None, agent_pb2.SampleBatch]:
+        """Yield all batches of rows but the last, and return that: a short trial's rows travel with how it ended."""
+        makers: dict[Group, Batches] = {}
+        last = agent_pb2.SampleBatch()
+        while not trial.is_finished:
+            for rows in trial.rows():
+                if last.arrow or last.receipts:
+                    yield last
+                group = rows.group
+                if group not in makers:
+                    makers[group] = Batches(self._host, group.label, _CLOCK, group.sends, group.receives)
+                last = agent_pb2.SampleBatch(
+                    arrow=makers[group].samples(rows.samples) if rows.samples else b"",
+                    receipts=makers[group].receipts(rows.receipts) if rows.receipts else b"",
+                )
+        return last
 
     @_answered
     def Counters(self, request: agent_pb2.CountersRequest, context: Context) -> agent_pb2.CounterValues:  # noqa: N802

@@ -45,14 +45,13 @@ class Group:
         return self.channel.fileno()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
     """Blocks of rows of one group."""
 
     group: Group
-    kind: str
-    """``samples`` or ``receipts``."""
-    blocks: list[bytes]
+    samples: list[bytes] = field(default_factory=list)
+    receipts: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -158,7 +157,7 @@ class Trial:
         Raises:
             Refusal: As :meth:`prepare`.
         """
-        found: dict[tuple[Group, str], list[bytes]] = {}
+        found: dict[Group, Rows] = {}
         with self._step("run", "running", "running"):
             timeout, count = None, 0
             while self._running and count < _BLOCKS_AT_ONCE:
@@ -169,13 +168,14 @@ class Trial:
                     kind, *content = self._receive(group, "run")
                     if kind == "finished":
                         self._end_of(group, *content)
-                    else:
-                        found.setdefault((group, kind), []).append(content[0])
-                        count += 1
+                        continue
+                    rows = found.setdefault(group, Rows(group))
+                    (rows.samples if kind == "samples" else rows.receipts).append(content[0])
+                    count += 1
                 timeout = 0
             if not self._running:
                 self._state = "finished"
-        return [Rows(group, kind, blocks) for (group, kind), blocks in found.items()]
+        return list(found.values())
 
     @property
     def is_finished(self) -> bool:
@@ -186,9 +186,10 @@ class Trial:
         """Kill the groups, and wait until all that they held is free; also twice."""
         with self._changed:
             self._stopped = True
-            for group in self._groups:
-                with suppress(ProcessLookupError):  # its zygote has died, and it with that
-                    os.killpg(group.pid, signal.SIGKILL)
+            if self._busy:  # a step that waits for a group sees that it is gone
+                for group in self._groups:
+                    with suppress(ProcessLookupError):  # its zygote has died, and it with that
+                        os.killpg(group.pid, signal.SIGKILL)
             self._changed.wait_for(lambda: not self._busy)
             self._free()
 

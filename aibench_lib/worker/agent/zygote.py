@@ -141,6 +141,7 @@ def _become_zygote(
     except Exception as error:  # noqa: BLE001 - whatever it is, the agent sees that this process is gone
         print(f"fork server: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - the agent's log
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # there is no more to end than this
         serving.kill(list(serving.pids))
         os._exit(0)
 
