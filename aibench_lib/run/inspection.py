@@ -56,6 +56,8 @@ class Agents:
     """The latest of the agents' clocks: that of the lab [ns since the epoch]."""
     asked_at: float = 0.0
     """On the controller's clock [s since the epoch]."""
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Host -> what it says of itself."""
 
 
 def inspect_switches(lab: Lab, hosts: Collection[str]) -> list[Inspected]:
@@ -150,12 +152,13 @@ def _why_no_gnmi(target: Target) -> str:
     return ""
 
 
-def inspect_agents(agents: Mapping[str, Agent], now: float) -> Agents:
+def inspect_agents(agents: Mapping[str, Agent], now: float, *, real: bool = True) -> Agents:
     """Ask the agents, all at once, until those that do not answer are known.
 
     Args:
         agents: Host -> its agent.
         now: The controller's clock [s since the epoch].
+        real: Whether there are hosts behind them, which can be inspected.
     """
     silent: dict[str, str] = {}
     with Coordinator(agents.values(), answer_seconds=_AGENT_SECONDS) as coordinator:
@@ -170,5 +173,6 @@ def inspect_agents(agents: Mapping[str, Agent], now: float) -> Agents:
                 silent[host] = str(error).removeprefix(f"{host}: ")
                 continue
             clock = max((answer.now_ns for answer in answers), default=None)
-            return Agents(silent=silent, answered=len(answers), clock_ns=clock, asked_at=now)
+            facts = {host: said for host, said in coordinator.inspect().items() if host in asked} if real else {}
+            return Agents(silent=silent, answered=len(answers), clock_ns=clock, asked_at=now, facts=facts)
     return Agents(silent=silent, asked_at=now)

@@ -4,7 +4,8 @@ import time
 from collections.abc import Collection, Sequence
 
 from aibench_lib.errors import LabError
-from aibench_lib.run import judgement, lock
+from aibench_lib.model import LabKind
+from aibench_lib.run import host_judgement, judgement, lock
 from aibench_lib.run.findings import Finding, Severity, yellow
 from aibench_lib.run.inspection import inspect_agents, inspect_switches
 from aibench_lib.run.lab import Lab
@@ -29,7 +30,7 @@ def preflight(
         payload_bytes: Of an RDMA packet of the workload.
     """
     inspected = inspect_switches(lab, hosts)
-    agents = inspect_agents(lab.workers, time.time())
+    agents = inspect_agents(lab.workers, time.time(), real=lab.kind is not LabKind.SIMULATED)
     links = judgement.Links(lab, inspected)
     return [
         *judgement.isolation(lab, inspected),
@@ -43,6 +44,7 @@ def preflight(
         *judgement.checkpoints(inspected),
         *judgement.clocks(lab, inspected, agents),
         *judgement.versions(lab, inspected),
+        *host_judgement.judge(agents.facts, lab.workers, payload_bytes),
     ]
 
 

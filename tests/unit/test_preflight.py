@@ -335,11 +335,16 @@ class Describer:
                 raise LabError(host, "no answer")
         return [SimpleNamespace(host=host, now_ns=7) for host in hosts]
 
+    def inspect(self):
+        return {"h0": {"kernel": "6.1"}, "h2": {"kernel": "of one that was silent before"}}
+
 
 def test_every_silent_agent_is_named_until_there_are_too_many(monkeypatch):
     agents = {f"h{number}": Agent(host=f"h{number}", address="", port=1, ca="", cert="", key="") for number in range(9)}
     monkeypatch.setattr(inspection, "Coordinator", Describer({"h2", "h4"}))
     found = inspection.inspect_agents(agents, 1.0)
+    assert found.facts == {"h0": {"kernel": "6.1"}}
+    found = inspection.inspect_agents(agents, 1.0, real=False)
     assert found == Agents(silent={"h2": "no answer", "h4": "no answer"}, answered=7, clock_ns=7, asked_at=1.0)
     monkeypatch.setattr(inspection, "Coordinator", Describer(set(agents)))
     assert len(inspection.inspect_agents(agents, 1.0).silent) == 5
