@@ -5,6 +5,7 @@
     - NotAttainable a switch platform cannot take a value: the report says so
   - LabError        a device, worker or store did not do as told: the operator repairs the lab
   - TrialError      the measurement is not valid: the runner repeats the trial, and says so
+    - StartError    hosts do not start as simultaneously as a test asks: the runner goes on without that point
   - UndefinedKpi    the data cannot define this KPI: the report prints "n/a", never 0
 """
 
@@ -32,6 +33,10 @@ class LabError(AibenchError):
 
 class TrialError(AibenchError):
     """The measurement of one trial is not valid; the message is the reason the report prints."""
+
+
+class StartError(TrialError):
+    """The hosts cannot start, or did not, within the window that a test asks for; a larger one may be possible."""
 
 
 class UndefinedKpi(AibenchError):  # noqa: N818 - the report's word: a KPI may be undefined without a fault

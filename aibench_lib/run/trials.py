@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from aibench_lib.errors import LabError, TrialError
+from aibench_lib.errors import LabError, StartError, TrialError
 from aibench_lib.journal import Journal
 from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
@@ -83,11 +83,14 @@ def _collected(lab: Lab, watched: Sequence[Port], profile: Profile) -> Config:
 
 
 def _describe(coordinator: Coordinator, journal: Journal) -> None:
-    """Write down which agents the run uses, once."""
+    """Write down which agents the run uses, once, and what each of their hosts says of itself."""
     agents = coordinator.describe()
     if not any(event["event"] == "agents_described" for event in journal.events()):
         fields = ("version", "lab", "transport", "clock", "nic", "firmware")
         journal.append("agents_described", agents={a.host: {name: getattr(a, name) for name in fields} for a in agents})
+    known = {host for event in journal.events() if event["event"] == "hosts_inspected" for host in event["hosts"]}
+    if any(agent.lab != LabKind.SIMULATED and agent.host not in known for agent in agents):
+        journal.append("hosts_inspected", hosts={h: said for h, said in coordinator.inspect().items() if h not in known})
 
 
 def check_sites(planned: PlannedTest, lab: Lab) -> None:
@@ -114,6 +117,9 @@ def _run_all(bench: Bench, waiting: Sequence[PlannedTrial], journal: Journal, pr
                 try:
                     sent = bench.offer(trial, f"{trial.id}-a{attempt}")
                     offered = (trial, attempt, judge.submit(bench.judge, trial, sent))
+                except StartError as error:
+                    ahead = _unless_refused(journal, trial, attempt, error, ahead)
+                    discarded += 1
                 except TrialError as error:
                     ahead.appendleft(_again(journal, trial, attempt, error))
                     discarded += 1
@@ -127,6 +133,21 @@ def _run_all(bench: Bench, waiting: Sequence[PlannedTrial], journal: Journal, pr
                     discarded += 1
             behind = offered
     return discarded
+
+
+def _unless_refused(
+    journal: Journal, trial: PlannedTrial, attempt: int, reason: StartError, ahead: deque[tuple[PlannedTrial, int]]
+) -> deque[tuple[PlannedTrial, int]]:
+    """Return what is ahead after a start that was not exact enough: the trial again, or all but its point's trials.
+
+    Clocks and hosts that are not good enough for one window may be for the others.
+    """
+    if attempt < ATTEMPTS:
+        ahead.appendleft(_again(journal, trial, attempt, reason))
+        return ahead
+    journal.append("trial_discarded", trial=trial.id, attempt=attempt, reason=str(reason))
+    journal.append("anomaly", text=f"left out from trial {trial.id} on: {shown(trial.point)}; {reason}")
+    return deque(one for one in ahead if one[0].point != trial.point)
 
 
 def _again(journal: Journal, trial: PlannedTrial, attempt: int, reason: TrialError) -> tuple[PlannedTrial, int]:

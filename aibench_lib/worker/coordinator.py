@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Self
 import grpc
 
 from aibench_lib import __version__
-from aibench_lib.errors import LabError, TrialError
+from aibench_lib.errors import LabError, StartError, TrialError
 from aibench_lib.model import TrialLoad
 from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker import agent_pb2, requests, start
@@ -31,6 +31,10 @@ _READY_NS = 50 * NS_PER_MS
 """From when the last agent has been told to T0: a process that spins for it must have been woken before."""
 _CLOCK_SLACK_NS = 5 * NS_PER_MS
 """By how much a host's times may contradict ours beyond what is known of its clock: it drifts in a long trial."""
+
+
+def _nothing(_: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,13 @@ class Coordinator:
         return {host: dict(reply.facts) for host, reply in replies.items()}
 
     def run_trial(
-        self, trial: str, load: TrialLoad, lead_ns: int, *, timeout_ns: int = 60 * NS_PER_SECOND
+        self,
+        trial: str,
+        load: TrialLoad,
+        lead_ns: int,
+        *,
+        timeout_ns: int = 60 * NS_PER_SECOND,
+        at_start: Callable[[int], None] | None = None,
     ) -> TrialSamples:
         """Prepare, connect, start all hosts at one T0, and bring back every sample.
 
@@ -134,6 +144,7 @@ class Coordinator:
             lead_ns: From the latest clock among the agents to T0, on real hosts at least [ns of lab time].
             timeout_ns: From the last post to when a transfer counts as failed, where the load has no duration
                 [ns of lab time].
+            at_start: Called with T0, before the hosts are told it [ns since the epoch, the controller's clock].
 
         Raises:
             SpecError: A participant has no agent, a peer is no participant, or a certificate cannot be read.
@@ -146,14 +157,16 @@ class Coordinator:
             on_failure.callback(self._abandon, trial, load.transfers)
             try:
                 end_ns = load.duration_ns or requests.last_post_ns(load) + timeout_ns
-                samples = self._attempt(trial, load, lead_ns, end_ns)
+                samples = self._attempt(trial, load, lead_ns, end_ns, at_start or _nothing)
             except LabError as error:
                 raise TrialError(str(error)) from error
             check_complete(samples.table, load)
             on_failure.pop_all()
         return samples
 
-    def _attempt(self, trial: str, load: TrialLoad, lead_ns: int, timeout_ns: int) -> TrialSamples:
+    def _attempt(
+        self, trial: str, load: TrialLoad, lead_ns: int, timeout_ns: int, at_start: Callable[[int], None]
+    ) -> TrialSamples:
         agents = self._agents_of(load)
         real = not all(is_simulated(agent) for agent in agents.values())
         self._clocks.measure(agents)
@@ -164,6 +177,7 @@ class Coordinator:
             t0_ns = max(t0_ns, time.time_ns() + max(lead_ns, armed.told_ns + _READY_NS))
         common = agent_pb2.RunRequest(trial=trial, participants=len(agents), timeout_ns=timeout_ns)
         run = {host: start.run_request(common, host, t0_ns + clocks[host].offset_ns, armed.trigger) for host in agents}
+        at_start(t0_ns)
         with Spool(self._spool) as spool:
             own_seconds = (t0_ns - time.time_ns() + timeout_ns) / NS_PER_SECOND if real else 0
             last = self._collect(run, spool, self._trial_seconds + own_seconds)
@@ -231,7 +245,7 @@ class Coordinator:
         senders = requests.senders_of(load)
         try:
             start.check_clocks(load.start_window_ns, {host: clocks[host] for host in senders})
-        except TrialError:  # as they were measured a while ago: once more
+        except StartError:  # as they were measured a while ago: once more
             self._clocks.measure(agents, max_age_ns=0)
             clocks = self._clocks.readings(agents)
             start.check_clocks(load.start_window_ns, {host: clocks[host] for host in senders})

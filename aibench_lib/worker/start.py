@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aibench_lib.errors import TrialError
+from aibench_lib.errors import StartError
 from aibench_lib.model import TrialLoad
 from aibench_lib.units import NS_PER_MS
 from aibench_lib.worker import agent_pb2
@@ -98,12 +98,12 @@ def check_clocks(window_ns: int, clocks: Mapping[str, Reading]) -> None:
         clocks: Sending host -> its clock.
 
     Raises:
-        TrialError: They are not; the line says by how much, and what to do.
+        StartError: They are not; the line says by how much, and what to do.
     """
     uncertainty_ns = pair_uncertainty_ns(clocks)
     if uncertainty_ns > budget_ns(window_ns):
         worst = max(clocks, key=lambda host: clocks[host].uncertainty_ns)
-        raise TrialError(
+        raise StartError(
             f"{worst}: its clock is known to {shown_ns(clocks[worst].uncertainty_ns)} (by {clocks[worst].method}), the "
             f"clocks of two senders to {shown_ns(uncertainty_ns)}; a start within {shown_ns(window_ns)} allows "
             f"{shown_ns(budget_ns(window_ns))}; synchronise the hosts by PTP or chrony, or bring the controller fewer "
@@ -134,15 +134,15 @@ def check_start(window_ns: int, started: Started | None) -> None:
     """Check that the senders of a trial began within a test's window.
 
     Raises:
-        TrialError: They did not, or it cannot be known.
+        StartError: They did not, or it cannot be known.
     """
     if started is None:
-        raise TrialError(
+        raise StartError(
             f"a start within {shown_ns(window_ns)} is asked for, and an agent does not say when it began; "
             "use a transport that does (tcp, verbs)"
         )
     if started.skew_ns + started.uncertainty_ns > budget_ns(window_ns):
-        raise TrialError(
+        raise StartError(
             f"the senders began {shown_ns(started.skew_ns)} apart (known to {shown_ns(started.uncertainty_ns)}, by "
             f"{started.method}); a start within {shown_ns(window_ns)} allows {shown_ns(budget_ns(window_ns))}; see "
             "that the hosts' cores are idle and set for performance"

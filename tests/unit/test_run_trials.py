@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from aibench_lib.errors import LabError, TrialError
+from aibench_lib.errors import LabError, StartError, TrialError
 from aibench_lib.journal import Journal
 from aibench_lib.run.plan import PlannedTrial
 from aibench_lib.run.trials import ATTEMPTS, _run_all
@@ -78,6 +78,24 @@ def test_a_trial_whose_agent_failed_is_repeated_before_the_next_one(journal):
     bench = Bench(at_offer={"a": ["prefill01: gone"]})
     assert _run_all(bench, trials("a", "b"), journal, Progress()) == 1
     assert bench.offered == ["a-a1", "a-a2", "b-a1"]
+
+
+def test_a_point_whose_hosts_cannot_start_as_it_asks_is_left_out_and_the_others_are_run(journal):
+    class Unsynchronised(Bench):
+        def offer(self, trial, name):
+            self.offered.append(name)
+            if trial.point["window"] < 1:
+                raise StartError("the clocks are known to 2 ms")
+            return name
+
+    bench = Unsynchronised()
+    points = [("a", 0.1), ("b", 5), ("c", 0.1), ("d", 5)]
+    planned = [PlannedTrial(id=id_, point={"window": window}, number=1, seed=1) for id_, window in points]
+    assert _run_all(bench, planned, journal, Progress()) == ATTEMPTS
+    assert bench.offered == ["a-a1", "a-a2", "a-a3", "b-a1", "d-a1"]
+    assert done(journal) == ["b", "d"]
+    [anomaly] = [event["text"] for event in journal.events() if event["event"] == "anomaly"]
+    assert anomaly == "left out from trial a on: window=0.1; the clocks are known to 2 ms"
 
 
 @pytest.mark.parametrize("where", ["at_offer", "at_judgement"])
