@@ -131,8 +131,8 @@ def start(deployments: Sequence[Deployment], keys: Path, say: Say) -> Outcome:
 
     outcome = _on_all("started on", deployments, act, say)
     said = [
-        f"{', '.join(sorted(hosts))}: the agent may lock {limit >> 10} KiB of memory, and RDMA with large messages needs "
-        "more; raise memlock in the host's /etc/security/limits.conf, or log in as root"
+        f"{', '.join(sorted(hosts))}: the agent may lock {limit >> 10} KiB of memory, and RDMA with large messages "
+        "needs more; raise memlock in the host's /etc/security/limits.conf, or log in as root"
         for limit, hosts in limited.items()
     ]
     return Outcome(changed=outcome.changed, unchanged=outcome.unchanged, failed=outcome.failed, said=said)
