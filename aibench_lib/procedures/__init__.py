@@ -10,6 +10,7 @@ from aibench_lib.procedures import (
     concurrent_pairs,
     congestion,
     convergence,
+    link_failure,
     load_balancing,
     point_to_point,
     storm,
@@ -26,6 +27,7 @@ PROCEDURES: Mapping[str, Procedure] = {
     "8.3": convergence.CONVERGENCE,
     "8.4": storm.STORM,
     "9.3": load_balancing.LOAD_BALANCING,
+    "12.3": link_failure.LINK_FAILURE,
 }
 """Test id -> its procedure."""
 

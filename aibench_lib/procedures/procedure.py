@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Port, Topology, TrialLoad
 from aibench_lib.telemetry.measurements import schema
+from aibench_lib.switch.faults import Fault
 from aibench_lib.units import NS_PER_SECOND
 
 LOSSLESS_PRIORITY = 3
@@ -98,6 +99,10 @@ def _not_reported(_: Port) -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in schema("interface").names})
 
 
+def _no_routing(_: str) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in schema("routing").names})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """What one trial left behind."""
@@ -121,6 +126,10 @@ class Observation:
     point: Point
     site: Site
     fabric: Fabric
+    routing_of: Callable[[str], pd.DataFrame] = _no_routing
+    """Likewise the ``routing`` fields of a switch."""
+    disturbed: tuple[int, int] | None = None
+    """When the switches were told to begin the trial's fault, and to end it [ns]; None: it has none."""
     interface_of: Callable[[Port], pd.DataFrame] = _not_reported
     """Likewise the ``interface`` fields of a switch port."""
     length_ns: int = 0
@@ -207,6 +216,8 @@ class Procedure:
     distributions: tuple[Distribution, ...] = ()
     check: Callable[[Point, Site, Terms], None] = _no_check
     """Refuses a point that cannot be offered under these terms, as not attainable."""
+    fault: Callable[[Point, Fabric], Fault] | None = None
+    """Point and fabric -> what goes wrong, and is mended, within each trial; None: nothing."""
     remarks: Callable[[Observation], Mapping[str, str]] = _no_remarks
     """One trial -> what the report says of how its values came about; kept with its samples."""
     series: Callable[[Observation], pd.DataFrame | None] = _no_series

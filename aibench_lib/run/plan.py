@@ -9,7 +9,7 @@ import numpy as np
 
 from aibench_lib.catalogue import Benchmark, load_benchmarks, points, settings
 from aibench_lib.errors import NotAttainable, SpecError
-from aibench_lib.model import Deviation
+from aibench_lib.model import Deviation, LabKind
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Change, Fabric, Point, Procedure, Terms
 from aibench_lib.run.lab import Lab
@@ -105,19 +105,22 @@ def choose_profile(name: str, profiles: object) -> Profile:
     return build(Profile, profiles[name] or {}, f"inventory: profiles.{name}")
 
 
-def choose_tests(wanted: str | float | Sequence[str] | None, section: int | None) -> tuple[str, ...]:
+def choose_tests(
+    wanted: str | float | Sequence[str] | None, section: int | None, also: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return the ids of the tests to run, in the draft's order.
 
     Args:
         wanted: Ids as a list or as ``"8.1,8.2"`` (one id without quotes is a number in YAML); None for every test of
             the section that this version runs.
         section: The playbook's section, None for any.
+        also: Tests of other sections that belong to the playbook, too.
 
     Raises:
         SpecError: An id is not in the draft, not of this section, or not runnable yet.
     """
     catalogue = load_benchmarks()
-    runnable = [id_ for id_ in catalogue if id_ in PROCEDURES and section in (None, _section(id_))]
+    runnable = [id_ for id_ in catalogue if id_ in PROCEDURES and (section in (None, _section(id_)) or id_ in also)]
     if wanted is None:
         return tuple(runnable)
     parts = wanted if isinstance(wanted, list | tuple) else str(wanted).split(",")
@@ -125,7 +128,7 @@ def choose_tests(wanted: str | float | Sequence[str] | None, section: int | None
     for id_ in ids:
         if id_ not in catalogue:
             raise SpecError(f"tests: {id_!r} is no test of the draft; its tests are: {', '.join(catalogue)}")
-        if section is not None and _section(id_) != section:
+        if section is not None and _section(id_) != section and id_ not in also:
             raise SpecError(f"tests: {id_} is not in Section {section}; use the playbook of Section {_section(id_)}")
         if id_ not in PROCEDURES:
             raise SpecError(
@@ -173,6 +176,9 @@ def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
     possible, left_out = (
         _points(benchmark, terms_of(own, trial_seconds, lab.fabric(benchmark.id))) if attainable else ([], {})
     )
+    if procedure.fault and lab.kind is LabKind.SIMULATED:
+        left_out |= dict.fromkeys(map(shown, possible), _NOT_IN_A_TRIAL)
+        possible = []
     return PlannedTest(
         benchmark=benchmark,
         settings=tuple(attainable) if possible else (),
@@ -182,6 +188,12 @@ def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
         not_attainable=refused,
         points_left_out=left_out,
     )
+
+
+_NOT_IN_A_TRIAL = (
+    "a link fails within a trial, which needs a lab in real time (inventory/kernel, or hardware): in the simulated lab a "
+    "change of a link takes effect between two trials"
+)
 
 
 def terms_of(profile: Profile, trial_seconds: float | None, fabric: Fabric) -> Terms:

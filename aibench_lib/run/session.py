@@ -14,7 +14,7 @@ from aibench_lib.files import make_private_directory, write_json
 from aibench_lib.journal import Journal
 from aibench_lib.model import Deviation, LabKind
 from aibench_lib.run import guard, lock, provenance
-from aibench_lib.run.described import switches_of, system_of, workers_of, workload_of
+from aibench_lib.run.described import hosts_of, switches_of, system_of, workers_of, workload_of
 from aibench_lib.run.lab import Lab, lab_instance, parse_lab
 from aibench_lib.run.left import left_changed
 from aibench_lib.run.plan import (
@@ -48,6 +48,8 @@ class Request:
     tests: str | float | Sequence[str] | None
     results: Path
     """Folder of all runs."""
+    also: Sequence[str] = ()
+    """Tests of other sections that the playbook runs, too, in a lab in real time."""
     play: Sequence[str]
     """The switches of the play, which ``--limit`` may have narrowed."""
     owner: int
@@ -123,7 +125,8 @@ def open_run(request: Request, *, preview: bool) -> dict[str, Any]:
     inventory = request.inventory
     lab = parse_lab(inventory)
     profile = choose_profile(inventory.get("profile", "draft"), inventory["profiles"])
-    planned = plan_tests(choose_tests(request.tests, request.section), profile, lab)
+    also = () if request.tests is None and lab.kind is LabKind.SIMULATED else request.also
+    planned = plan_tests(choose_tests(request.tests, request.section, also), profile, lab)
     total = sum(test.total_trials for test in planned)
     for test in planned:
         check_sites(test, lab)
@@ -274,6 +277,8 @@ def _finish_run_json(run_dir: Path, events: Sequence[Mapping[str, Any]], done: i
     for event in events:
         if event["event"] == "agents_described":
             content["system"]["Workers"] |= workers_of(event["agents"])
+    hosts = [event["hosts"] for event in events if event["event"] == "hosts_inspected"]
+    content["system"] |= {"Hosts": said} if (said := hosts_of({h: one[h] for one in hosts for h in one})) else {}
     content["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     content["trials_done"] = done
     content["methods"] = methods(event for event in events if event["event"] == "trial_done")

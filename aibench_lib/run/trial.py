@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import pyarrow.parquet as pq
 
 from aibench_lib.errors import TrialError
 from aibench_lib.files import write_whole
+from aibench_lib.journal import Journal
 from aibench_lib.model import Port
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import LOSSLESS_PRIORITY, Fabric, Observation, Point, Procedure, Site
+from aibench_lib.run.disturbance import within
 from aibench_lib.run.lab import Lab
 from aibench_lib.run.plan import PlannedTest, PlannedTrial, Profile, terms_of
+from aibench_lib.switch.faults import Place
 from aibench_lib.telemetry import frames
 from aibench_lib.telemetry.control import Collector
 from aibench_lib.telemetry.ledger import Window
@@ -25,6 +29,17 @@ from aibench_lib.worker.coordinator import Coordinator
 from aibench_lib.worker.trial_samples import TrialSamples
 
 _TELEMETRY_TIMEOUT_SECONDS = 30.0
+_REASONS = 3
+"""Of why a trial is not valid, so many are told."""
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What became of a trial's load."""
+
+    sent: TrialSamples
+    disturbed: tuple[int, int] | None
+    """When the switches were told to begin the trial's fault, and to end it [ns since the epoch]; None: it has none."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,8 @@ class Bench:
     collector: Collector
     coordinator: Coordinator
 
-    def offer(self, trial: PlannedTrial, name: str) -> TrialSamples:
-        """Have the workers send a trial's load; return what they sent and when.
+    def offer(self, trial: PlannedTrial, name: str) -> Offered:
+        """Have the workers send a trial's load, with the fault that it has; return what they sent and when.
 
         Args:
             trial: The trial.
@@ -48,22 +63,34 @@ class Bench:
 
         Raises:
             TrialError: Not everything was sent, or not in time.
+            LabError: A switch did not do as told, or the fault could not be ended.
         """
         terms = terms_of(self.profile, self.planned.trial_seconds, self._fabric)
         load = self._procedure.load(trial.point, self._site(trial), terms, trial.seed)
-        return self.coordinator.run_trial(name, load, self.profile.start_lead_ns)
+        fault = self._procedure.fault(trial.point, self._fabric) if self._procedure.fault else None
+        place = Place(
+            topology=self.lab.topology,
+            targets=self.lab.switches,
+            journal=Journal(self.run_dir / "journal.jsonl"),
+            run_dir=self.run_dir,
+        )
+        with within(fault, place, self._length_ns) as disturbance:
+            at_start = disturbance.at_start if disturbance else None
+            sent = self.coordinator.run_trial(name, load, self.profile.start_lead_ns, at_start=at_start)
+        return Offered(sent, disturbance.span_ns() if disturbance else None)
 
-    def judge(self, trial: PlannedTrial, sent: TrialSamples) -> dict[str, object]:
+    def judge(self, trial: PlannedTrial, offered: Offered) -> dict[str, object]:
         """Observe what the fabric did with a trial, write its samples, and return what the journal keeps of it.
 
         Raises:
             TrialError: The trial is not valid: telemetry has a gap or a reset, or observations contradict each other.
             LabError: The samples cannot be written.
         """
+        sent = offered.sent
         window = self.collector.window(sent.t0_ns, sent.t_end_ns, _TELEMETRY_TIMEOUT_SECONDS)
         if window.reasons:
-            raise TrialError("; ".join(window.reasons))
-        seen = self._observation(trial, sent, window)
+            raise TrialError(_first_of(window.reasons))
+        seen = self._observation(trial, offered, window)
         values = self._procedure.measure(seen)
         remarks = dict(self._procedure.remarks(seen))
         about = {"trial": trial.id, "test": self.planned.benchmark.id, "t0_ns": sent.t0_ns, "t_end_ns": sent.t_end_ns}
@@ -80,8 +107,8 @@ class Bench:
         start = {"start": asdict(sent.start)} if sent.start else {}
         return {**about, **where, **simulation, **start, "seed": trial.seed, "values": dict(values), "remarks": remarks}
 
-    def _observation(self, trial: PlannedTrial, sent: TrialSamples, window: Window) -> Observation:
-        site = self._site(trial)
+    def _observation(self, trial: PlannedTrial, offered: Offered, window: Window) -> Observation:
+        site, sent = self._site(trial), offered.sent
         switches = self.lab.switches
         seen = frames.Frames(window.tables)
 
@@ -105,9 +132,15 @@ class Bench:
             point=trial.point,
             site=site,
             fabric=self._fabric,
-            length_ns=round((self.planned.trial_seconds or 0) * NS_PER_SECOND),
+            routing_of=functools.cache(lambda switch: seen.series("routing", {"switch": switch})),
+            disturbed=offered.disturbed,
+            length_ns=self._length_ns,
             clock_uncertainty_ns=sent.clock_uncertainty_ns,
         )
+
+    @property
+    def _length_ns(self) -> int:
+        return round((self.planned.trial_seconds or 0) * NS_PER_SECOND)
 
     @property
     def _procedure(self) -> Procedure:
@@ -127,3 +160,10 @@ class Bench:
         }
         table = rows.replace_schema_metadata(described)
         write_whole(self.run_dir / folder / f"{trial.id}.parquet", lambda file: pq.write_table(table, file))
+
+
+def _first_of(reasons: Sequence[str]) -> str:
+    """Return reasons as one line that can be read: a machine that is too busy leaves gaps everywhere."""
+    different = list(dict.fromkeys(reasons))
+    more = len(different) - _REASONS
+    return "; ".join(different[:_REASONS]) + (f"; and {more} more such reasons" if more > 0 else "")

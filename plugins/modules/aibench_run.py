@@ -22,6 +22,11 @@ options:
   tests:
     description: Ids of the tests to run, as a list or separated by commas; all of the section if left out.
     type: raw
+  also:
+    description: Ids of tests of other sections that run, too, where the lab is one in real time.
+    type: list
+    elements: str
+    default: []
   results_dir:
     description: Folder of all runs, with O(state=pending) and O(state=opened).
     type: path
