@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from aibench_lib.errors import SpecError, UndefinedKpi
 from aibench_lib.model import ObservationPoint, Port, Topology, TrialLoad
-from aibench_lib.telemetry.measurements import schema
 from aibench_lib.switch.faults import Fault
+from aibench_lib.telemetry.measurements import schema
 from aibench_lib.units import NS_PER_SECOND
 
 LOSSLESS_PRIORITY = 3

@@ -191,8 +191,8 @@ def _plan(benchmark: Benchmark, profile: Profile, lab: Lab) -> PlannedTest:
 
 
 _NOT_IN_A_TRIAL = (
-    "a link fails within a trial, which needs a lab in real time (inventory/kernel, or hardware): in the simulated lab a "
-    "change of a link takes effect between two trials"
+    "a link fails within a trial, which needs a lab in real time (inventory/kernel, or hardware): in the simulated lab "
+    "a change of a link takes effect between two trials"
 )
 
 
