@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aibench_lib.errors import LabError, StartError, TrialError
 from aibench_lib.journal import Journal
-from aibench_lib.model import Port
+from aibench_lib.model import LabKind, Port
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.procedures.procedure import Point
 from aibench_lib.run.lab import Lab
@@ -90,7 +90,9 @@ def _describe(coordinator: Coordinator, journal: Journal) -> None:
         journal.append("agents_described", agents={a.host: {name: getattr(a, name) for name in fields} for a in agents})
     known = {host for event in journal.events() if event["event"] == "hosts_inspected" for host in event["hosts"]}
     if any(agent.lab != LabKind.SIMULATED and agent.host not in known for agent in agents):
-        journal.append("hosts_inspected", hosts={h: said for h, said in coordinator.inspect().items() if h not in known})
+        journal.append(
+            "hosts_inspected", hosts={h: said for h, said in coordinator.inspect().items() if h not in known}
+        )
 
 
 def check_sites(planned: PlannedTest, lab: Lab) -> None:
