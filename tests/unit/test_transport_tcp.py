@@ -174,12 +174,35 @@ def test_a_payload_that_differs_is_said_in_the_row_alone(monkeypatch):
         assert all(row.completed_ns > row.posted_ns for row in rows)
 
 
+@pytest.mark.parametrize("operation", ["write", "read"])
+def test_the_sending_host_decides_whether_payload_is_compared(operation):
+    for verify in (True, False):
+        with Host("a", verify=verify) as a, Host("b", verify=not verify) as b:
+            hosts = {"a": a, "b": b}
+            transport_pair.connect(hosts, {"a": [looped(0, 70 * KIB, operation=operation)]})
+            transport_pair.start(hosts, 10)
+            assert_whole(transport_pair.finish(hosts, 10)["a"].samples)
+
+
+def test_hosts_with_other_seeds_are_found_out():
+    with Host("a", verify=True, seed=1) as a, Host("b", verify=True, seed=2) as b:
+        hosts = {"a": a, "b": b}
+        transport_pair.connect(hosts, {"a": [scheduled(0, (8, 0))]})
+        transport_pair.start(hosts, 10)
+        assert [row.status for row in transport_pair.finish(hosts, 10)["a"].samples] == ["payload differs"]
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this kernel has no IPv6")
+def test_hosts_may_have_ipv6_addresses():
+    assert_whole(trial({"a": [looped(0, 64 * KIB)]}, address="::1")["a"].samples)
+
+
 def test_payloads_of_other_queue_pairs_messages_and_seeds_differ():
-    ours = payload.Payload(1, True)
+    ours = payload.Payload(1)
     key = payload.key_of("a", 0)
 
     def content(seed, host, qp, sequence):
-        return b"".join(payload.Payload(seed, True).body(payload.key_of(host, qp), sequence, 100_000))
+        return b"".join(payload.Payload(seed).body(payload.key_of(host, qp), sequence, 100_000))
 
     first = content(1, "a", 0, 0)
     assert len(first) == 100_000

@@ -33,10 +33,10 @@ class Outflow:
     Args:
         connection: It does not block.
         payload: Of the trial.
-        key: Of the queue pair, for the payload.
+        key: Of the queue pair, for the payload; None: nobody compares it.
     """
 
-    def __init__(self, connection: socket.socket, payload: Payload, key: int) -> None:
+    def __init__(self, connection: socket.socket, payload: Payload, key: int | None) -> None:
         self._connection = connection
         self._payload = payload
         self._key = key

@@ -1,4 +1,7 @@
-"""When a queue pair posts its messages, and the rows that are open until they are answered."""
+"""When a queue pair posts its messages, and the rows that are open until they are answered.
+
+To post is to queue, as with an RDMA send queue: a message is posted at its time though the connection takes none.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator

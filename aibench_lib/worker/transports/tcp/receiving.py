@@ -5,7 +5,17 @@ import socket
 from aibench_lib.worker.transports.tcp.inflow import Inflow, Scratch
 from aibench_lib.worker.transports.tcp.outflow import Outflow
 from aibench_lib.worker.transports.tcp.payload import Payload, key_of
-from aibench_lib.worker.transports.tcp.wire import ARRIVED, END, FRAME, MARK, MESSAGE, REQUEST, ROW, VERDICT
+from aibench_lib.worker.transports.tcp.wire import (
+    ARRIVED,
+    END,
+    FRAME,
+    MARK,
+    MESSAGE,
+    REQUEST,
+    ROW,
+    VERDICT,
+    SenderAddress,
+)
 from aibench_lib.worker.transports.transport import Sender, TransportError
 
 _ANSWERED = (MESSAGE, MARK)
@@ -17,7 +27,7 @@ class ReceivingEnd:
     Args:
         sender: The sending end.
         payload: Of the trial.
-        verify: Whether what arrives is compared.
+        address: What is known of it.
         connection: From the sending end, proven; it does not block.
         scratch: Of the thread that drives this end.
     """
@@ -25,13 +35,13 @@ class ReceivingEnd:
     due_ns: int | None = None
 
     def __init__(
-        self, sender: Sender, payload: Payload, verify: bool, connection: socket.socket, scratch: Scratch
+        self, sender: Sender, address: SenderAddress, payload: Payload, connection: socket.socket, scratch: Scratch
     ) -> None:
         key = key_of(sender.host, sender.qp)
         self._name = f"{sender.host}/{sender.qp}"
-        self._outflow = Outflow(connection, payload, key)
-        self._inflow = Inflow(connection, payload if verify else None, key, scratch)
-        self._verify = verify
+        self._verify = address.verify and not address.pulls
+        self._outflow = Outflow(connection, payload, key if address.verify else None)
+        self._inflow = Inflow(connection, payload if self._verify else None, key, scratch)
         self._ending = False
         self.connection = connection
         self.finished = False

@@ -47,7 +47,7 @@ class SendingEnd:
         self._pulls = queue.operation == "read"
         self._verify = options.verify
         self._unjudged: deque[Row] = deque()
-        self._outflow = Outflow(connection, payload, key)
+        self._outflow = Outflow(connection, payload, key if self._verify else None)
         self._post = self._request if self._pulls else self._outflow.post
         self._inflow = Inflow(connection, payload if self._verify and self._pulls else None, key, scratch)
         self._posting: Posting = Schedule((), 0)

@@ -38,7 +38,7 @@ class Tcp:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._payload = Payload(options.seed, options.verify)
+        self._payload = Payload(options.seed)
         self._pumps = [Pump() for _ in range(max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // 2)))]
         self._queues: list[SendQueue] = []
         self._tokens: dict[int, bytes] = {}
@@ -55,9 +55,14 @@ class Tcp:
         addresses = {}
         for queue in queues:
             token = self._tokens[queue.qp] = secrets.token_bytes(TOKEN_BYTES)
-            verify = self._options.verify and queue.operation != "read"
-            large = queue.largest_bytes >= _LARGE_BYTES
-            addresses[queue.qp] = SenderAddress(token, queue.priority, verify, large, _is_prompt(queue)).packed()
+            addresses[queue.qp] = SenderAddress(
+                token=token,
+                priority=queue.priority,
+                verify=self._options.verify,
+                pulls=queue.operation == "read",
+                large=queue.largest_bytes >= _LARGE_BYTES,
+                prompt=_is_prompt(queue),
+            ).packed()
         return addresses
 
     def accept(self, senders: Sequence[Sender]) -> Mapping[tuple[str, int], bytes]:
@@ -130,7 +135,7 @@ class Tcp:
         set_up(connection, self._options.traffic_class(address.priority))
         self._connections.append(connection)
         pump = self._pump(place, address.large)
-        pump.add(ReceivingEnd(sender, self._payload, address.verify, connection, pump.scratch), address.prompt)
+        pump.add(ReceivingEnd(sender, address, self._payload, connection, pump.scratch), address.prompt)
 
     def _await_senders(self, deadline_ns: int) -> None:
         if self._listener is None:

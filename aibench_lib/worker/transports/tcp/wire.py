@@ -33,7 +33,7 @@ MARK = 5
 END = 6
 """The sending end has done; the receiving end answers with the same [0]."""
 
-_SENDER = struct.Struct(f"<{TOKEN_BYTES}sB???")
+_SENDER = struct.Struct(f"<{TOKEN_BYTES}sB????")
 _RECEIVER = struct.Struct(f"<{TOKEN_BYTES}sIH")
 
 
@@ -43,7 +43,9 @@ class SenderAddress(NamedTuple):
     token: bytes
     priority: int
     verify: bool
-    """Whether the receiving end compares what arrives."""
+    """Whether the payload is compared where it arrives."""
+    pulls: bool
+    """Whether the sending end asks for the messages, as a READ does."""
     large: bool
     """Whether its largest message is worth a thread."""
     prompt: bool
@@ -51,7 +53,7 @@ class SenderAddress(NamedTuple):
 
     def packed(self) -> bytes:
         """Return it as bytes."""
-        return _SENDER.pack(self.token, self.priority, self.verify, self.large, self.prompt)
+        return _SENDER.pack(*self)
 
     @classmethod
     def unpacked(cls, data: bytes) -> "SenderAddress":
