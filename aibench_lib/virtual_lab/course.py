@@ -27,6 +27,8 @@ _BUSY_EVENTS = 5_000
 """What repeats itself is looked for in trials that are longer than this, after a stride of so many events."""
 _STRIDES_SO_FAR = 64
 """A stride is at most this part of the time that has passed: an end is overlooked by that much at most."""
+_SKIPPED_SO_FAR = 16
+"""Likewise after a stride of which most was skipped: each one begins with a search for what repeats itself."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Course:
         self._tell = tell
         self._steps: list[Snapshot] = []
         self._is_busy = False
+        self._skips = False
         self._longest_ns = _SNAPSHOTS * NS_PER_MS * 1000
         if queues:
             simulation.record_series(queues, demand.series_ns * PS_PER_NS)
@@ -115,13 +118,16 @@ class Course:
 
     def _advance(self, until_ns: int) -> None:
         simulation = self._simulation
-        events, skipped_ps = simulation.events, simulation.skipped_ps
+        began_ps, events, skipped_ps = simulation.now_ps, simulation.events, simulation.skipped_ps
         looks = self._is_busy and until_ns > _SKIP_AFTER_NS
         (skip.advance if looks else Simulation.advance)(simulation, until_ns * PS_PER_NS)
-        self._is_busy = simulation.events - events >= _BUSY_EVENTS or simulation.skipped_ps > skipped_ps
+        skipped_ps = simulation.skipped_ps - skipped_ps
+        self._is_busy = simulation.events - events >= _BUSY_EVENTS or skipped_ps > 0
+        self._skips = 2 * skipped_ps > until_ns * PS_PER_NS - began_ps
 
     def _next_stop(self, now_ns: int, last_ns: int | None) -> int:
-        stride_ns = max(_SHORTEST_STRIDE_NS, (now_ns - self._origin_ns) // _STRIDES_SO_FAR)
+        strides = _SKIPPED_SO_FAR if self._skips else _STRIDES_SO_FAR
+        stride_ns = max(_SHORTEST_STRIDE_NS, (now_ns - self._origin_ns) // strides)
         stop_ns = next_multiple(now_ns + 1, _SHORTEST_STRIDE_NS)
         if stride_ns > _SHORTEST_STRIDE_NS:
             stop_ns = now_ns + stride_ns - stride_ns % _SHORTEST_STRIDE_NS
