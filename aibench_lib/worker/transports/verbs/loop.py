@@ -63,8 +63,7 @@ class Loop:
         for place, each in enumerate(self._outgoing):
             self._post(place, each, now_ns())
         while self._active:
-            if self._poll():
-                continue
+            found = self._poll()
             now = now_ns()
             if now >= deadline_ns:
                 return
@@ -72,6 +71,8 @@ class Loop:
                 _, place = heapq.heappop(self._due)
                 self._due_of.pop(place, None)
                 self._post(place, self._outgoing[place], now)
+            elif found:
+                continue
             elif self._passive:
                 time.sleep(_PASSIVE_SECONDS)
             else:

@@ -6,9 +6,10 @@ from aibench_lib.worker.transports.verbs.work import Chain, Path, requests_of
 
 WORDS = 2
 """Work requests of a sending queue pair beside its rows."""
-_LISTED_SENDS = 128
+_LISTED_SENDS = 64
 """Work requests of scheduled messages that find room at once, unless one message needs more."""
 _CHAINS_KEPT = 256
+"""Sizes whose work requests are built before the trial; those of further sizes are built as they come."""
 
 
 class Demand:
@@ -35,15 +36,25 @@ class Demand:
 
 
 class LoopPlan:
-    """The rows of a loop, all alike."""
+    """The rows of a loop, all alike.
 
-    def __init__(self, loop: Loop, path: Path, t0_ns: int) -> None:
+    Args:
+        loop: Which.
+        path: Between which memories.
+    """
+
+    def __init__(self, loop: Loop, path: Path) -> None:
         self.chain = Chain(path, loop.size_bytes, loop.batch)
         self.paced = loop.rate_bps > 0
-        self.due_ns = t0_ns + loop.offset_ns
-        self._begin_ns, self._last_ns = self.due_ns, self.due_ns + loop.duration_ns
+        self._loop = loop
         self._row_ns = self.chain.size_bytes * 8e9 / loop.rate_bps if self.paced else 0.0
         self._rows = 0
+        self.start(0)
+
+    def start(self, t0_ns: int) -> None:
+        """Say when T0 is [ns]."""
+        self.due_ns = self._begin_ns = t0_ns + self._loop.offset_ns
+        self._last_ns = self._begin_ns + self._loop.duration_ns
 
     def over(self, now_ns: int) -> bool:
         """Return whether nothing is to be posted any more."""
@@ -61,14 +72,25 @@ class LoopPlan:
 
 
 class ListPlan:
-    """The messages of a schedule, a row each."""
+    """The messages of a schedule, a row each.
+
+    Args:
+        messages: In the order of their offsets.
+        path: Between which memories.
+    """
 
     paced = True
 
-    def __init__(self, messages: tuple[Message, ...], path: Path, t0_ns: int) -> None:
-        self._messages, self._path, self._t0_ns = messages, path, t0_ns
-        self._chains: dict[int, Chain] = {}
-        self._next = 0
+    def __init__(self, messages: tuple[Message, ...], path: Path) -> None:
+        self._messages, self._path = messages, path
+        sizes = list(dict.fromkeys(message.size_bytes for message in messages))
+        self._chains = {size: Chain(path, size, 1) for size in sizes[:_CHAINS_KEPT]}
+        self._next = self._t0_ns = 0
+        self._take()
+
+    def start(self, t0_ns: int) -> None:
+        """Say when T0 is [ns]."""
+        self._t0_ns = t0_ns
         self._take()
 
     def over(self, now_ns: int) -> bool:
@@ -89,11 +111,7 @@ class ListPlan:
     def _take(self) -> None:
         message = self._messages[self._next]
         self.due_ns = self._t0_ns + message.offset_ns
-        if message.size_bytes not in self._chains:
-            if len(self._chains) == _CHAINS_KEPT:
-                self._chains.clear()
-            self._chains[message.size_bytes] = Chain(self._path, message.size_bytes, 1)
-        self.chain = self._chains[message.size_bytes]
+        self.chain = self._chains.get(message.size_bytes) or Chain(self._path, message.size_bytes, 1)
 
 
 Plan = LoopPlan | ListPlan

@@ -15,7 +15,7 @@ from aibench_lib.worker.transports.verbs.work import Receives, echo, word
 
 WORDS = 8
 """Work requests for words to the sender."""
-_LEAST_RECEIVES = 64
+_LEAST_RECEIVES = 32
 _MOST_RECEIVES = 4096
 
 

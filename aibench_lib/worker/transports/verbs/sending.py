@@ -69,6 +69,7 @@ class Outgoing:
         self._receive, self._echoes, self._first_echo = receive, echoes, first_echo
         self._region, self._pattern = region, pattern
         self._word = word(path.address, path.local_key)
+        self._plan: Plan = LoopPlan(queue.loop, path) if queue.loop else ListPlan(queue.messages, path)
         self._unacknowledged: deque[_Row] = deque()
         self._unechoed: deque[_Row] = deque()
         self._under_way = self._sequence = 0
@@ -77,10 +78,7 @@ class Outgoing:
 
     def start(self, t0_ns: int, rows: Rows) -> None:
         """Say when T0 is and where rows go."""
-        loop = self._queue.loop
-        self._plan: Plan = (
-            LoopPlan(loop, self._path, t0_ns) if loop else ListPlan(self._queue.messages, self._path, t0_ns)
-        )
+        self._plan.start(t0_ns)
         self._rows = rows
         self._sample = self._hold if self._pattern else rows.sample
 
