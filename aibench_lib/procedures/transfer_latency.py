@@ -133,7 +133,7 @@ def _background(receiver: str, bps: float, duration_ns: int, rng: np.random.Gene
             size_bytes=size_bytes,
             offset_ns=begin_ns,
             duration_ns=duration_ns - begin_ns,
-            depth=2 * batch,
+            depth=batch,
             batch=batch,
             rate_bps=rate_bps,
             priority=LOSSLESS_PRIORITY,
