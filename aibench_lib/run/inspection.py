@@ -52,6 +52,8 @@ class Agents:
     silent: Mapping[str, str] = field(default_factory=dict)
     """Host -> why it did not."""
     answered: int = 0
+    let_in: int = 0
+    """Hosts without an agent yet, to which a run will bring one: those that SSH let us in to."""
     clock_ns: int | None = None
     """The latest of the agents' clocks: that of the lab [ns since the epoch]."""
     asked_at: float = 0.0

@@ -81,10 +81,17 @@ def reachability(lab: Lab, inspected: Sequence[Inspected], agents: Agents) -> It
         yield green(
             "login", "", f"{len(well)} of {len(inspected)} switches let us in to configure and to read telemetry"
         )
+    yield from _hosts(agents)
+
+
+def _hosts(agents: Agents) -> Iterator[Finding]:
     for host, why in agents.silent.items():
         yield red("agents", host, why)
     if agents.answered:
         yield green("agents", "", f"{agents.answered} hosts answer")
+    if agents.let_in:
+        text = f"{agents.let_in} hosts let us in; a run brings an agent to each, which then says what NIC it has"
+        yield green("agents", "", text)
 
 
 def versions(lab: Lab, inspected: Sequence[Inspected]) -> Iterator[Finding]:

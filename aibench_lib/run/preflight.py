@@ -7,6 +7,7 @@ from aibench_lib.errors import LabError
 from aibench_lib.model import LabKind
 from aibench_lib.run import host_judgement, judgement, lock
 from aibench_lib.run.findings import Finding, Severity, yellow
+from aibench_lib.run.host_logins import log_in
 from aibench_lib.run.inspection import inspect_agents, inspect_switches
 from aibench_lib.run.lab import Lab
 
@@ -30,7 +31,10 @@ def preflight(
         payload_bytes: Of an RDMA packet of the workload.
     """
     inspected = inspect_switches(lab, hosts)
-    agents = inspect_agents(lab.workers, time.time(), real=lab.kind is not LabKind.SIMULATED)
+    there = {name: agent for name, agent in lab.workers.items() if name not in lab.deployments}
+    agents = inspect_agents(there, time.time(), real=lab.kind is not LabKind.SIMULATED)
+    if lab.deployments:
+        agents = log_in(lab.deployments, agents)
     links = judgement.Links(lab, inspected)
     return [
         *judgement.isolation(lab, inspected),
