@@ -310,3 +310,59 @@ def test_a_port_that_is_taken_is_one_line(alone, tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert json.loads(ended.stdout)["error"].startswith(f"cannot listen on 127.0.0.1:{agent.port}: the port is taken")
+
+
+@pytest.fixture(scope="module")
+def tcp_lab(tmp_path_factory):
+    """Agents that send over TCP for real."""
+    with AgentLab(tmp_path_factory.mktemp("tcp"), 2) as made:
+        yield made
+
+
+def test_a_peer_that_never_answers_leaves_rows_that_say_so(tcp_lab):
+    trial = Trial(tcp_lab, seconds=0.5)
+    trial.prepare(A, transfer(B, 5))
+    trial.prepare(B)
+    trial.ready(A, B)
+    rows = [row for batch in trial.start(A) if batch.arrow for row in from_ipc(batch.arrow).to_pylist()]
+    assert [(row["qp"], row["status"], row["completed_ns"]) for row in rows] == [(5, "timeout", None)]
+    trial.stop(A, B)
+    assert all(run_through(Trial(tcp_lab, "next")))
+
+
+def test_a_peer_that_is_killed_in_the_middle_of_a_trial_leaves_nothing_on_the_other_host(tcp_lab):
+    trial = Trial(tcp_lab, seconds=5)
+    trial.prepare(A, streams=[stream(B, 5, size_bytes=100_000, depth=4, batch=2, duration_ns=2_000_000_000)])
+    trial.prepare(B)
+    trial.ready(A, B)
+    t0_ns = time.time_ns() + 300_000_000
+    runs = [trial.start(host, t0_ns) for host in (A, B)]
+    next(runs[0])
+    (group,) = groups(tcp_lab, B)
+    os.kill(group, signal.SIGKILL)
+    assert refused(lambda: list(runs[1])) == (
+        INTERNAL,
+        f"{B}: trial t: the process of queue pair {A}/5 {KILLED} in run",
+    )
+    rows = [row for batch in runs[0] if batch.arrow for row in from_ipc(batch.arrow).to_pylist()]
+    assert {row["status"] for row in rows} == {"ok", "other error"}
+    trial.stop(A, B)
+    assert not alive(groups(tcp_lab, A) | groups(tcp_lab, B))
+    assert all(run_through(Trial(tcp_lab, "next")))
+
+
+def test_processes_of_many_queue_pairs_send_both_ways_over_tcp_after_a_trigger(tcp_lab):
+    trial = Trial(tcp_lab)
+    for host, peer in ((A, B), (B, A)):
+        trial.prepare(host, *(transfer(peer, qp) for qp in range(20)), trigger=True)
+    ends = [trial.connect(host) for host in (A, B)]
+    for host in (A, B):
+        trial.join(host, *ends)
+    t0_ns = time.time_ns() + 500_000_000
+    follower = trial.start(B, t0_ns, await_trigger=True, trigger_token=b"now")
+    leader = trial.start(A, t0_ns, trigger_to=[trial.triggers[B]], trigger_token=b"now")
+    for run in (leader, follower):
+        rows = [row for batch in run if batch.arrow for row in from_ipc(batch.arrow).to_pylist()]
+        assert sorted(row["qp"] for row in rows) == list(range(20))
+        assert {row["status"] for row in rows} == {"ok"}
+    trial.stop(A, B)

@@ -278,7 +278,10 @@ class Trial:
         return message
 
     def _gone(self, group: Group, step: str) -> Broken:
-        status = self._zygote.end([group.pid]).get(group.pid, 0)
+        with self._changed:  # so that nobody kills by its number what this waits for
+            status = self._zygote.end([group.pid]).get(group.pid, 0)
+            self._groups.remove(group)
+        group.channel.close()
         how = f"ended with status {os.waitstatus_to_exitcode(status)}"
         if os.WIFSIGNALED(status):
             how = f"was ended by {signal.Signals(os.WTERMSIG(status)).name}"
