@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from aibench_lib.worker import transports
 from aibench_lib.worker.transports import clock
-from aibench_lib.worker.transports.rows import RECEIPT, SAMPLE, STATUSES, Rows
-from aibench_lib.worker.transports.transport import Options, Sender, TransportError
+from aibench_lib.worker.transports.rows import NEVER, RECEIPT, SAMPLE, STATUSES, Rows
+from aibench_lib.worker.transports.transport import Loop, Message, Options, Sender, SendQueue, TransportError
 
 ANSWER_SECONDS = 20.0
 LEAD_NS = 30_000_000
-SECOND = 1_000_000_000
+SECOND, MS, US = 1_000_000_000, 1_000_000, 1_000
+KIB, MIB = 1 << 10, 1 << 20
 
 
 class SampleRow(NamedTuple):
@@ -52,6 +53,34 @@ class Outcome:
     rows: int = 0
     operations: int = 0
     error: str = ""
+
+
+def scheduled(qp, *messages, peer="b", operation="write_with_imm", priority=3):
+    made = tuple(Message(size_bytes=size, offset_ns=offset) for size, offset in messages)
+    return SendQueue(peer=peer, qp=qp, priority=priority, operation=operation, messages=made)
+
+
+def looped(qp, size, *, seconds=0.2, depth=1, batch=1, rate=0, offset=0, peer="b", operation="write_with_imm"):
+    loop = Loop(
+        size_bytes=size,
+        depth=depth,
+        batch=batch,
+        offset_ns=offset,
+        duration_ns=int(seconds * SECOND),
+        rate_bps=rate,
+        echo=False,
+    )
+    return SendQueue(peer=peer, qp=qp, priority=3, operation=operation, loop=loop)
+
+
+def assert_whole(rows):
+    """Every row has arrived, in the order of its stamps."""
+    assert rows
+    for row in rows:
+        assert row.status == "ok"
+        assert row.intended_ns <= row.posted_ns <= row.completed_ns == row.echoed_ns
+        if row.received_ns != NEVER:  # one machine: one clock, read anew by each process
+            assert row.posted_ns - 50 * US <= row.received_ns <= row.completed_ns + 50 * US
 
 
 class Host:
