@@ -226,14 +226,18 @@ class Coordinator:
             "Prepare",
             requests.prepare_requests(trial, load, transport=self._transport, verify=self._verify, trigger=trigger),
         )
-        took_ns = time.monotonic_ns() - began_ns
+        told_ns = min(time.monotonic_ns() - began_ns, _TELL_NS + _TELL_EACH_NS * len(prepared))
         connected = self._ask("Connect", requests.connect_requests(trial, load, prepared))
+        began_ns = time.monotonic_ns()
         joined = self._ask("Join", requests.join_requests(trial, load, connected))
+        if joined:  # as quick a call as that to start, and to nearly as many
+            took_ns = (time.monotonic_ns() - began_ns) * len(prepared) // len(joined)
+            told_ns = min(told_ns, took_ns * 3 // 2)
         return _Armed(
             answers=[
                 (host, reply.now_ns) for replies in (prepared, connected, joined) for host, reply in replies.items()
             ],
-            told_ns=min(took_ns, _TELL_NS + _TELL_EACH_NS * len(prepared)),
+            told_ns=told_ns,
             trigger=start.choose_trigger(requests.senders_of(load), prepared) if trigger else None,
         )
 
