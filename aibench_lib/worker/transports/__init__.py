@@ -30,7 +30,7 @@ def available(address: str, device: str = "") -> tuple[str, ...]:
     rdma = _has_device(address, device)
     present = {
         "verbs": rdma and importlib.util.find_spec("pyverbs") is not None,
-        "nixl": importlib.util.find_spec("nixl") is not None,
+        "nixl": any(importlib.util.find_spec(name) is not None for name in ("nixl", "nixl_cu12", "nixl_cu13")),
         "perftest": rdma and shutil.which("ib_write_bw") is not None,
         "tcp": True,
     }
