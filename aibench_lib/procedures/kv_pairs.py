@@ -15,6 +15,8 @@ Pair = tuple[str, str]
 def pairs_across(fabric: Fabric, count: int) -> list[Pair]:
     """Return so many pairs of a prefill and a decode worker on different leaves; no worker is in two of them.
 
+    On a fabric of one switch they are on that.
+
     Draft: Sections 5.1 and 5.3: "across the DUT fabric".
 
     Raises:
@@ -41,13 +43,16 @@ def first_pair(fabric: Fabric, test: str) -> Pair:
 
 
 def _pairs(fabric: Fabric) -> Iterator[Pair]:
-    """Give each decode worker a free prefill worker of another leaf, of the one that has most of them."""
+    """Give each decode worker a free prefill worker of another leaf, of the one that has most of them.
+
+    Where one switch has all workers, it is the fabric, and they are paired on it.
+    """
     leaf = {host: fabric.topology.attachment(host).node for pool in fabric.pools.values() for host in pool}
     free: dict[str, list[str]] = {}
     for prefill in fabric.pools["prefill"]:
         free.setdefault(leaf[prefill], []).append(prefill)
     for decode in fabric.pools["decode"]:
-        others = [own for name, own in free.items() if name != leaf[decode] and own]
+        others = [own for name, own in free.items() if (name != leaf[decode] or len(set(leaf.values())) == 1) and own]
         if others:
             yield max(others, key=len).pop(0), decode
 

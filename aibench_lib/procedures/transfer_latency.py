@@ -75,6 +75,8 @@ def background_pairs(load: float, pair: Pair, fabric: Fabric) -> list[Pair]:
     )
     possible = list(zip(there, here, strict=False))
     wanted_bps = load * bottleneck_bps(fabric, pair)
+    if not wanted_bps:
+        raise NotAttainable("a fabric of one switch has no links between switches that a background could load")
     each_bps = min((nic_bps(fabric, host) for both in possible for host in both), default=0)
     if len(possible) * each_bps < wanted_bps:
         leaves = [fabric.topology.attachment(end).node for end in pair]

@@ -52,9 +52,22 @@ def test_a_lab_with_too_few_pairs_says_how_many_it_has():
         pairs_across(LAB.fabric("5.3"), 16)
 
 
-def test_a_fabric_of_one_leaf_has_no_path_through_it():
-    with pytest.raises(SpecError, match=r"test 5\.1 needs a prefill and a decode worker on different leaves"):
-        first_pair(fabric_of(clos(1, 0, 4)), "5.1")
+def test_workers_that_all_are_on_one_switch_are_paired_on_it():
+    fabric = fabric_of(clos(1, 0, 4))
+    prefill, decode = first_pair(fabric, "5.1")
+    assert leaf(fabric, prefill) == leaf(fabric, decode)
+    assert used_ports(fabric, [(prefill, decode)]) == (fabric.topology.attachment(decode),)
+
+
+def test_a_fabric_of_one_switch_has_no_links_for_a_background():
+    with pytest.raises(NotAttainable, match="a fabric of one switch has no links between switches"):
+        TRANSFER_LATENCY.site({"message_bytes": 64_000, "background_load": 0.25}, fabric_of(clos(1, 0, 4)))
+
+
+def test_a_lab_without_decode_workers_cannot_be_paired():
+    fabric = dataclasses.replace(fabric_of(clos(1, 0, 4)), pools={"prefill": ("prefill01",), "decode": ()})
+    with pytest.raises(SpecError, match=r"test 5\.1 needs a prefill and a decode worker"):
+        first_pair(fabric, "5.1")
 
 
 def test_the_watched_ports_begin_with_the_receivers_and_are_those_of_switches():
