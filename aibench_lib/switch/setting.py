@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from aibench_lib.errors import NotAttainable, SpecError
-from aibench_lib.platforms import TEMPLATES, Feature, Platform, load_platform
+from aibench_lib.platforms import TEMPLATES, Feature, Platform, load_platform, platform_names
 from aibench_lib.switch.target import Target
 from aibench_lib.switch.values import asked_values, check_whole
 
@@ -111,7 +111,7 @@ def parse_setting(target: Target, feature: str, values: Mapping[str, Any]) -> Se
         SpecError: An unknown or missing value, or an option of the host that is missing.
     """
     platform = load_platform(target.platform)
-    facts = platform.feature(feature)
+    facts = _facts_of(platform, feature, target)
     for option in facts.options:
         if option not in target.options:
             raise SpecError(f"{target.host}: switch.{option}: missing; {feature} needs {platform.options[option]}")
@@ -123,6 +123,18 @@ def parse_setting(target: Target, feature: str, values: Mapping[str, Any]) -> Se
     named = {name: asked.pop(name) for name in facts.names}
     always = _always(facts, target, asked, named)
     return Setting(target=target, platform=platform, feature=feature, requested={**asked, **always}, named=named)
+
+
+def _facts_of(platform: Platform, feature: str, target: Target) -> Feature:
+    """Return a platform's facts of a feature.
+
+    Raises:
+        NotAttainable: Other platforms have it, and this one does not.
+        SpecError: None has it: it is misspelt.
+    """
+    if feature not in platform.features and any(feature in load_platform(name).features for name in platform_names()):
+        raise NotAttainable(f"not attainable: {platform.title} ({target.host}) has no {feature}")
+    return platform.feature(feature)
 
 
 def _check_names(feature: str, asked: Mapping[str, Any], platform: Platform) -> None:

@@ -53,6 +53,15 @@ def test_a_kernel_without_red_has_no_ecn(disciplines):
         parse_setting(switch, "ecn", {"ecn_threshold_bytes": 100_000})
 
 
+def test_a_feature_that_only_other_platforms_have_is_not_attainable_and_a_misspelt_one_is_wrong():
+    switch = target("frr_linux", interfaces=["eth1"])
+    with pytest.raises(NotAttainable, match=r"not attainable: FRR on Linux \(leaf1\) has no pfc"):
+        parse_setting(switch, "pfc", {"pfc_threshold_bytes": 1})
+    with pytest.raises(SpecError, match="feature 'pcf': FRR on Linux has ecn") as wrong:
+        parse_setting(switch, "pcf", {"pfc_threshold_bytes": 1})
+    assert not isinstance(wrong.value, NotAttainable)
+
+
 def test_a_step_is_marked_with_certainty_from_one_threshold_on():
     setting = parse_setting(target(), "ecn", {"ecn_threshold_bytes": 1_000_000})
     asked = {name: setting.requested[name] for name in ("kmin_bytes", "kmax_bytes", "probability_percent")}
