@@ -65,7 +65,8 @@ def test_a_fabric_of_one_switch_has_no_links_for_a_background():
 
 
 def test_a_lab_without_decode_workers_cannot_be_paired():
-    fabric = dataclasses.replace(fabric_of(clos(1, 0, 4)), pools={"prefill": ("prefill01",), "decode": ()})
+    one_switch = fabric_of(clos(1, 0, 4))
+    fabric = dataclasses.replace(one_switch, pools={**one_switch.pools, "decode": ()})
     with pytest.raises(SpecError, match=r"test 5\.1 needs a prefill and a decode worker"):
         first_pair(fabric, "5.1")
 
