@@ -12,7 +12,8 @@ from aibench_lib.simulator.parameters import PRESETS, PRIORITIES, Dcqcn, Ecn, Pa
 from aibench_lib.simulator.window_control import UetNsccLike
 
 if TYPE_CHECKING:
-    from aibench_lib.simulator.simulation import SeriesPort, Simulation, warm_up
+    from aibench_lib.simulator.compilation import warm_up
+    from aibench_lib.simulator.simulation import SeriesPort, Simulation
 
 __all__ = [
     "PRESETS",
@@ -39,7 +40,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        from aibench_lib.simulator import simulation
+        from aibench_lib.simulator import compilation, simulation
 
-        return getattr(simulation, name)
+        return getattr(compilation if name == "warm_up" else simulation, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,20 +1,19 @@
 """One simulated trial: names, units and growing arrays around the compiled kernel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numba.core.event
 import numpy as np
 import numpy.typing as npt
 
 from aibench_lib.errors import SpecError
-from aibench_lib.model import Link, Port, Topology
+from aibench_lib.model import Port, Topology
 from aibench_lib.simulator import kernel
 from aibench_lib.simulator.injection import FaultyFabric
 from aibench_lib.simulator.layout import random_bits, require_index, unloaded_ps, window_places, with_room
 from aibench_lib.simulator.parameters import PRIORITIES, Parameters
 from aibench_lib.simulator.results import COMPLETION, COMPLETION_COLUMNS, SAMPLE, fill_counters, named_counters
-from aibench_lib.units import GBPS, PS_PER_NS
+from aibench_lib.units import PS_PER_NS
 
 
 class SeriesPort(NamedTuple):
@@ -393,31 +392,3 @@ class Simulation(FaultyFabric):
         rows = self.series()
         self._clock[kernel.SAMPLES] = 0
         return rows
-
-
-class _SayOnce(numba.core.event.Listener):
-    """Calls ``say`` at the first compilation."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say: Callable[[str], None] | None = say
-
-    def on_start(self, event: object) -> None:
-        if self._say is not None:
-            self._say("compiling the simulator (first run only)")
-            self._say = None
-
-    def on_end(self, event: object) -> None:
-        pass
-
-
-def warm_up(say: Callable[[str], None]) -> None:
-    """Compile the kernel, or load it from the cache on disk.
-
-    Args:
-        say: Called with a line for the user, only if there is something to compile.
-    """
-    link = Link(Port("a", "eth0"), Port("b", "eth0"), GBPS)
-    with numba.core.event.install_listener("numba:compile", _SayOnce(say)):
-        simulation = Simulation(Topology(("a", "b"), (), (link,)), Parameters(), seed=1)
-        simulation.start_flow("a", "b", 1, 0, qp=1)
-        simulation.advance()
