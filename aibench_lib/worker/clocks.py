@@ -170,13 +170,17 @@ class Clocks:
         return Reading(clock, measured.offset_ns, measured.uncertainty_at(now_ns), measured.method)
 
     def _kept(self, probed: Mapping[str, Reading]) -> dict[str, Reading]:
-        """Return the readings by what keeps the hosts' clocks; none where a host does not say.
+        """Return the readings by what keeps the hosts' clocks; none where a host does not say, or probes contradict it.
 
         Such clocks agree with each other; where they are as seen from here, the best known of them says.
         """
         if not probed or not all(host in self._bounds for host in probed):
             return {}
-        offset_ns = min(probed.values(), key=lambda reading: reading.uncertainty_ns).offset_ns
+        best = min(probed, key=lambda host: probed[host].uncertainty_ns)
+        offset_ns, known_ns = probed[best].offset_ns, probed[best].uncertainty_ns + self._bounds[best][1]
+        for host, reading in probed.items():  # two grandmasters are two times
+            if abs(reading.offset_ns - offset_ns) > known_ns + reading.uncertainty_ns + self._bounds[host][1]:
+                return {}
         return {
             host: Reading(reading.clock, offset_ns, self._bounds[host][1], self._bounds[host][0])
             for host, reading in probed.items()

@@ -157,6 +157,14 @@ def test_what_keeps_the_clocks_worse_than_they_can_be_measured_or_only_some_is_n
     assert {reading.method for reading in measured(lab).values()} == {"probes"}
 
 
+def test_what_keeps_the_clocks_is_not_believed_where_probes_contradict_it(lab):
+    for host, shift_ns in (("a", 0), ("b", SECOND)):
+        real(lab, host, f"boot of {host}", prober=Prober(shift_ns=shift_ns), facts=kept(150))
+    found = measured(lab)
+    assert {reading.method for reading in found.values()} == {"probes"}
+    assert abs(found["b"].offset_ns - SECOND) <= found["b"].uncertainty_ns
+
+
 def test_a_measurement_is_made_anew_when_it_is_old(lab):
     prober = Prober()
     real(lab, "a", "boot 1", prober=prober)
