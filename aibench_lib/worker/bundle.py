@@ -109,8 +109,8 @@ class Bundle:
 
     @property
     def needed_bytes(self) -> int:
-        """What a host needs while it unpacks them."""
-        return sum(wheel.size_bytes + wheel.unpacked_bytes for wheel in self.wheels)
+        """What a host needs on disk."""
+        return sum(wheel.unpacked_bytes for wheel in self.wheels)
 
 
 def platform_of(python: Sequence[int], machine: str, glibc: str) -> Platform:

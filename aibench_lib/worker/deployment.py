@@ -8,6 +8,7 @@ import asyncio
 import functools
 import getpass
 import hashlib
+import itertools
 import json
 import shlex
 import socket
@@ -41,7 +42,7 @@ _BOOT = (
     "module.main(o['act'], o['arguments'])\n"
 )
 """Understood by every Python 3, so that one that is too old can say so."""
-_ACT_SECONDS, _PUT_SECONDS, _INSTALL_SECONDS, _READY_SECONDS = 120.0, 600.0, 300.0, 90.0
+_ACT_SECONDS, _INSTALL_SECONDS, _READY_SECONDS = 120.0, 900.0, 90.0
 _DESCRIBE_SECONDS = 10.0
 _NO_COMMAND, _NOT_EXECUTABLE = 127, 126
 
@@ -213,13 +214,10 @@ async def _deployed(shell: Shell, one: Deployment, run: str, bundles: _Bundles) 
     claimed = await _call(shell, one, "claim", {"marker": marker})
     if found["installed"] == bundle.stamp:
         return bool(claimed)
-    wheels = {wheel.name: wheel.sha256 for wheel in bundle.wheels}
-    wanted = await _call(shell, one, "missing", {"wheels": wheels, "unpacked_bytes": bundle.needed_bytes})
-    for wheel in bundle.wheels:
-        if wheel.name in wanted:
-            what = {"name": wheel.name, "size_bytes": wheel.size_bytes, "sha256": wheel.sha256}
-            await _call(shell, one, "put", what, wheel.pieces(), seconds=_PUT_SECONDS)
-    await _call(shell, one, "install", {"wheels": list(wheels), "stamp": bundle.stamp}, seconds=_INSTALL_SECONDS)
+    wheels = [{"name": wheel.name, "size_bytes": wheel.size_bytes, "sha256": wheel.sha256} for wheel in bundle.wheels]
+    what = {"wheels": wheels, "unpacked_bytes": bundle.needed_bytes, "stamp": bundle.stamp}
+    pieces = itertools.chain.from_iterable(wheel.pieces() for wheel in bundle.wheels)
+    await _call(shell, one, "install", what, pieces, seconds=_INSTALL_SECONDS)
     return True
 
 

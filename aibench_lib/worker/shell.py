@@ -126,6 +126,7 @@ async def _connect(login: Login) -> asyncssh.SSHClientConnection:
         "keepalive_interval": _ALIVE_SECONDS,
         "keepalive_count_max": _ALIVE_TRIES,
         "compression_algs": None,  # wheels are compressed
+        "encryption_algs": "^aes128-gcm@openssh.com,aes256-gcm@openssh.com",  # in hardware; whatever else comes after
     }
     for name, value in (
         ("port", login.port),

@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import platform
 import pwd
 import shutil
 import sys
-import venv
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from aibench_lib.worker.on_host.folder import (
     MARKER,
     STAMP,
     VENV,
-    WHEELS,
     alone_in,
     become,
     is_of,
@@ -32,7 +30,6 @@ from aibench_lib.worker.on_host.forks import RefusedError, answer, in_child, sai
 from aibench_lib.worker.on_host.processes import end, processes
 from aibench_lib.worker.on_host.starting import start
 
-_CHUNK_BYTES = 1 << 18
 _TRIES = 5
 
 
@@ -90,56 +87,46 @@ def _make(path: Path, uid: int) -> None:
         os.chown(path, uid, pwd.getpwuid(uid).pw_gid, follow_symlinks=False)
 
 
-def missing(folder: str, run_as: str, wheels: dict[str, str], unpacked_bytes: int) -> list[str]:
-    """Return which wheels (name -> SHA-256) are not there yet, once it is clear that there is room for all."""
-    path = Path(folder)
-    become(uid_of(run_as))
-    with alone_in(path):
-        free = shutil.disk_usage(path).free
-        if free < unpacked_bytes:
-            raise RefusedError(
-                f"{free >> 20} MB are free where {path} is, and the agent needs {unpacked_bytes >> 20} MB; free some, "
-                "or set worker.folder to a path on another disk"
-            )
-        (path / WHEELS).mkdir(mode=0o700, exist_ok=True)
-        return [name for name, digest in wheels.items() if _digest(path / WHEELS / name) != digest]
+def install(folder: str, run_as: str, wheels: list[dict[str, Any]], unpacked_bytes: int, stamp: str) -> bool:
+    """Make the virtual environment anew, of wheels that arrive on standard input one after the other.
 
+    Args:
+        folder: Where.
+        run_as: Whom a login as root shall become.
+        wheels: ``name``, ``size_bytes`` and ``sha256`` of each.
+        unpacked_bytes: What all of them need on disk; they themselves are kept in memory, one at a time.
+        stamp: What the environment is known by when it is whole.
+    """
+    import venv  # together they cost as much as all other acts
+    import zipfile
 
-def put(folder: str, run_as: str, name: str, size_bytes: int, sha256: str) -> bool:
-    """Take one wheel from standard input."""
-    path = Path(folder)
-    become(uid_of(run_as))
-    with alone_in(path):
-        target = path / WHEELS / name
-        part, left, digest = target.with_name(f".{name}.part"), size_bytes, hashlib.sha256()
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            while left and (piece := sys.stdin.buffer.read(min(left, _CHUNK_BYTES))):
-                file.write(piece)
-                digest.update(piece)
-                left -= len(piece)
-        if left or digest.hexdigest() != sha256:
-            raise RefusedError(f"{name} did not arrive whole; try again")
-        part.replace(target)
-    return True
-
-
-def install(folder: str, run_as: str, wheels: list[str], stamp: str) -> bool:
-    """Make the virtual environment anew from wheels that are there, and delete them."""
     path = Path(folder)
     become(uid_of(run_as))
     with alone_in(path):
         end(path)  # whoever runs would lose its files
         (path / STAMP).unlink(missing_ok=True)
         _delete_tree(path / VENV)
+        _check_room(path, unpacked_bytes)
         # The distribution's pyverbs must be found: it fits the distribution's RDMA libraries, and no wheel does.
         venv.EnvBuilder(system_site_packages=True, symlinks=True).create(path / VENV)
         (packages,) = (path / VENV / "lib").glob("python*/site-packages")
-        for name in wheels:  # without scripts, so that to unpack them is to install them
-            with zipfile.ZipFile(path / WHEELS / name) as wheel:
-                wheel.extractall(packages)
-        _delete_tree(path / WHEELS)
+        for wheel in wheels:  # without scripts, so that to unpack them is to install them
+            content = sys.stdin.buffer.read(wheel["size_bytes"])
+            if hashlib.sha256(content).hexdigest() != wheel["sha256"]:
+                raise RefusedError(f"{wheel['name']} did not arrive whole; try again")
+            with zipfile.ZipFile(io.BytesIO(content)) as unpacked:
+                unpacked.extractall(packages)
         write_whole(path / STAMP, stamp.encode())
     return True
+
+
+def _check_room(path: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(path).free
+    if free < needed_bytes:
+        raise RefusedError(
+            f"{free >> 20} MB are free where {path} is, and the agent needs {needed_bytes >> 20} MB; free some, or set "
+            "worker.folder to a path on another disk"
+        )
 
 
 def stop(folder: str, run_as: str, run: str) -> bool:
@@ -185,17 +172,7 @@ def _delete_tree(path: Path) -> None:
         return
 
 
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
-
-
-ACTS: dict[str, Callable[..., Any]] = {
-    act.__name__: act for act in (look, claim, missing, put, install, start, stop, remove)
-}
+ACTS: dict[str, Callable[..., Any]] = {act.__name__: act for act in (look, claim, install, start, stop, remove)}
 
 
 def main(act: str, arguments: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ MARKER = "aibench.json"
 """Says that a folder was made by a deployment, and of which run."""
 STAMP = "installed"
 """Says what the virtual environment was made of."""
-WHEELS, VENV, KEYS = "wheels", "venv", "keys"
+VENV, KEYS = "venv", "keys"
 CONFIG, OUTPUT, LOG = "agent.json", "agent.out", "agent.log"
 
 _BUSY_SECONDS = 90.0
