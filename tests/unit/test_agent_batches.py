@@ -1,5 +1,8 @@
 """Packed rows become Arrow batches: the same values, whole columns at a time."""
 
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +94,18 @@ def test_a_receipt_names_the_host_that_sent_and_this_one_as_its_peer():
 def test_a_status_is_a_word():
     written = blocks(lambda into: into.sample(0, 1, 1, 0, 0, NEVER, status=RETRIES))["samples"]
     assert from_ipc(batches().samples(written))["status"].to_pylist() == ["retries exceeded"]
+
+
+def test_an_agent_does_not_import_what_only_the_controller_needs():
+    program = (
+        "import sys, aibench_lib.worker.agent.__main__, aibench_lib.worker.agent.service\n"
+        "from aibench_lib.worker.agent.batches import Batches\n"
+        "from aibench_lib.worker.transports.rows import RECEIPT, SAMPLE\n"
+        "from aibench_lib.worker.transports.transport import Sender, SendQueue\n"
+        "queue = SendQueue(peer='b', qp=1, priority=3, operation='write')\n"
+        "made = Batches('a', 'tcp', 'realtime', [queue], [Sender(host='b', qp=1, address=b'')])\n"
+        "made.samples([SAMPLE.pack(0, 1, 2, 3, 4, 5, -1, -1, 0, 0)])\n"
+        "made.receipts([RECEIPT.pack(0, 0, 1, 2, 3)])\n"
+        "print(sorted({'pandas', 'scipy', 'numba', 'yaml', 'cryptography', 'asyncssh'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
