@@ -14,6 +14,8 @@ from aibench_lib.worker.transports.transport import Options, TransportError
 
 _PACKAGES = ("nixl_cu12", "nixl_cu13", "nixl")
 """Each has the same two classes."""
+_QUIET = {"NIXL_LOG_LEVEL": "ERROR", "UCX_WARN_UNUSED_ENV_VARS": "n"}
+"""Or both write to the agent's own output."""
 _TILE_BYTES = 1 << 20
 
 
@@ -23,6 +25,8 @@ def load() -> Any:  # noqa: ANN401 - a library without types, which may be one o
     Raises:
         ImportError: None of its packages is here.
     """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     for name in _PACKAGES:
         if importlib.util.find_spec(name) is not None:
             return importlib.import_module(name)
@@ -45,12 +49,13 @@ def choose(options: Options, traffic_class: int) -> str:
     if "UCX_NET_DEVICES" not in os.environ:
         over_tcp = os.environ["UCX_TLS"] == "tcp"
         os.environ["UCX_NET_DEVICES"] = found.interface if over_tcp else f"{found.device}:{found.port}"
-    os.environ.setdefault("UCX_IB_TRAFFIC_CLASS", str(traffic_class))
-    index = nic.gid_index(found) if options.gid_index is None else options.gid_index
-    if index is not None:
-        os.environ.setdefault("UCX_IB_GID_INDEX", str(index))
     if os.environ["UCX_TLS"] == "tcp":
         os.environ.setdefault("UCX_MODULES", "^ib")  # whose libraries are what crashes at the end
+    else:
+        os.environ.setdefault("UCX_IB_TRAFFIC_CLASS", str(traffic_class))
+        index = nic.gid_index(found) if options.gid_index is None else options.gid_index
+        if index is not None:
+            os.environ.setdefault("UCX_IB_GID_INDEX", str(index))
     return f"nixl-ucx-{os.environ['UCX_TLS'].replace(',', '+')}"
 
 
