@@ -36,6 +36,9 @@ class MadeSources(Sources):
     def own_cpus(self):
         return {0, 1, 2, 3}
 
+    def transports(self, address, device):
+        return ("verbs", "tcp") if device else ("tcp",)
+
     def output(self, command):
         self.asked.append(list(command))
         return self._outputs.get(command[0], "")

@@ -75,6 +75,7 @@ def test_a_host_with_a_connectx_says_what_section_14_wants(tmp_path):
     assert (found["clock.source"], found["clock.sync"]) == ("tsc", "none")
     assert found["memory.bytes"] == str(1056489744 * 1024)
     assert (found["kernel"], found["memlock.bytes"], found["transport"]) == ("6.8.0-45-generic", "8388608", "verbs")
+    assert found["transports"] == "verbs,tcp"
 
 
 def test_what_a_host_does_not_say_is_missing_and_no_fact_is_empty(tmp_path):
@@ -225,6 +226,14 @@ def test_this_machine_can_be_inspected_and_no_tool_is_waited_for(tmp_path):
     assert found["kernel"]
     assert found["clock.sync"] in ("ptp", "chrony", "ntp", "none")
     assert not [name for name, value in found.items() if not value or "\n" in value]
+
+
+def test_who_has_the_right_to_lock_memory_has_no_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda which: (8388608, 8388608))
+    write(tmp_path, {"proc/self/status": "Name:\tpython3\nCapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff"})
+    assert Sources(tmp_path).memory_lock() == "8388608"
+    write(tmp_path, {"proc/self/status": "Name:\tpython3\nCapEff:\t0000000000004000"})
+    assert Sources(tmp_path).memory_lock() == "unlimited"
 
 
 def test_a_tool_that_is_missing_fails_or_hangs_says_nothing(tmp_path, monkeypatch):

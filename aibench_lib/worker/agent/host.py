@@ -35,6 +35,7 @@ def inspect(nic: Nic, transport: str, sources: Sources | None = None) -> dict[st
         "memlock.bytes": asked.memory_lock(),
         "memory.bytes": _memory(asked),
         "transport": transport,
+        "transports": ",".join(asked.transports(nic.address, nic.device)),
     }
     return {name: value for name, value in found.items() if value}
 

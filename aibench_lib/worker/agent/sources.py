@@ -5,12 +5,14 @@ Everything here is tolerant: a file, a tool or an answer that is not there is an
 
 import ctypes
 import os
+import re
 import resource
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aibench_lib.worker import transports
 from aibench_lib.worker.agent import addresses, ethtool
 
 _TOOL_SECONDS = 3.0
@@ -20,6 +22,10 @@ _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/opt/
 
 _NOT_KEPT = 0x40
 """STA_UNSYNC of the kernel's clock state: nobody keeps the clock."""
+
+
+_MAY_LOCK = 1 << 14
+"""CAP_IPC_LOCK."""
 
 
 class _ClockState(ctypes.Structure):
@@ -102,13 +108,20 @@ class Sources:
         return not state.status & _NOT_KEPT, int(state.largest_error)
 
     def memory_lock(self) -> str:
-        """Return how much memory a process may lock [bytes], or ``unlimited``."""
+        """Return how much memory a process may lock [bytes], or ``unlimited``, as for who may lock what he likes."""
+        rights = re.search(r"^CapEff:\s*([0-9a-f]+)$", self.text("proc/self/status"), re.MULTILINE)
+        if rights and int(rights[1], 16) & _MAY_LOCK:
+            return "unlimited"
         limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
         return "unlimited" if limit == resource.RLIM_INFINITY else str(limit)
 
     def own_cpus(self) -> set[int]:
         """Return the processors that this process may run on."""
         return os.sched_getaffinity(0)
+
+    def transports(self, address: str, device: str) -> tuple[str, ...]:
+        """Return what this host can send with, the best first."""
+        return transports.available(address, device)
 
     def output(self, command: Sequence[str]) -> str:
         """Return what a tool prints; empty if it is not there, fails, or takes longer than 3 s."""
