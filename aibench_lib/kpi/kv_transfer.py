@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aibench_lib.errors import TrialError, UndefinedKpi
+from aibench_lib.kpi.rates import service_start_ns
 from aibench_lib.units import NS_PER_US
 
 
@@ -35,10 +36,11 @@ def sustained_bandwidth(
 ) -> Bandwidth:
     """Return the rates of queue pairs that send without a pause.
 
-    The steady part of a queue pair is from its first completion to its last one before the loops end: exactly the bytes
-    of the completions after the first were delivered in it, with all queue pairs sending.  Where a queue pair has not
-    two completions until then, as messages are large, all are taken over the whole trial, from the first posting to the
-    last completion of any: that includes the begin and the end, and is too low rather than too high.
+    The steady part is from the time when each queue pair has completed something until nothing is posted any more, the
+    same for all, so that what one loses and another wins is counted once.  The bytes of a completion count evenly from
+    the one before it on its queue pair, or its posting, to itself.  Where the steady part is less than half of the time
+    in which was posted, as messages are large, all are taken over the whole trial, from the first posting to the last
+    completion of any: that includes the begin and the end, and is too low rather than too high.
 
     Draft: Section 5.1, and Table 4 (KV_xfer_bandwidth).
 
@@ -52,34 +54,26 @@ def sustained_bandwidth(
 
     Raises:
         UndefinedKpi: A queue pair has completed nothing.
+        TrialError: A completion came before its posting.
     """
-    pair = np.asarray(queue_pair, dtype=np.int64)
+    posted = np.asarray(posted_ns, dtype=np.int64)
     completed = np.asarray(completed_ns, dtype=np.int64)
     size = np.asarray(size_bytes, dtype=np.int64)
-    numbers, place = np.unique(pair, return_inverse=True)
+    numbers, place = np.unique(np.asarray(queue_pair, dtype=np.int64), return_inverse=True)
     if len(numbers) < queue_pairs:
         raise UndefinedKpi(f"KV_xfer_bandwidth: {queue_pairs - len(numbers)} queue pairs completed no message")
-    early = completed <= last_post_ns
-    first, last, counts = _bounds(place[early], completed[early], len(numbers))
-    if (counts >= 2).all() and (last > first).all():  # a first completion, and one after it
-        after_first = early & (completed > first[place])
-        delivered = np.bincount(place[after_first], weights=size[after_first], minlength=len(numbers))
-        return Bandwidth(rates=delivered / (last - first), steady=True)  # bytes per ns are GB/s
-    took_ns = int(completed.max()) - int(np.asarray(posted_ns, dtype=np.int64).min())
-    if took_ns <= 0:
-        raise UndefinedKpi("KV_xfer_bandwidth: no time passed between the first posting and the last completion")
-    return Bandwidth(rates=np.bincount(place, weights=size) / took_ns, steady=False)
-
-
-def _bounds(
-    place: NDArray[np.int64], completed: NDArray[np.int64], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each queue pair's first and last completion, and how many it has."""
-    first = np.full(count, np.iinfo(np.int64).max)
-    last = np.full(count, np.iinfo(np.int64).min)
+    first = np.full(len(numbers), np.iinfo(np.int64).max)
     np.minimum.at(first, place, completed)
-    np.maximum.at(last, place, completed)
-    return first, last, np.bincount(place, minlength=count)
+    begin_ns, first_post_ns, last_ns = int(first.max()), int(posted.min()), int(completed.max())
+    if 2 * (last_post_ns - begin_ns) >= last_post_ns - first_post_ns and begin_ns < last_post_ns:
+        start = service_start_ns(place, posted, completed)
+        took = np.maximum(completed - start, 1)
+        within = np.minimum(completed, last_post_ns) - np.maximum(start, begin_ns)
+        delivered = np.bincount(place, weights=size * np.clip(within / took, 0.0, 1.0))
+        return Bandwidth(rates=delivered / (last_post_ns - begin_ns), steady=True)  # bytes per ns are GB/s
+    if last_ns <= first_post_ns:
+        raise UndefinedKpi("KV_xfer_bandwidth: no time passed between the first posting and the last completion")
+    return Bandwidth(rates=np.bincount(place, weights=size) / (last_ns - first_post_ns), steady=False)
 
 
 def kv_xfer_latency(posted_ns: ArrayLike, signalled_ns: ArrayLike) -> NDArray[np.float64]:

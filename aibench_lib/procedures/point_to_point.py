@@ -136,7 +136,7 @@ def _part_of(bandwidth: kpi.Bandwidth) -> str:
     """Return in words which part of a trial a bandwidth is of."""
     if bandwidth.steady:
         return "the steady part of the trial"
-    return "the whole trial, as a queue pair has not two completions in it"
+    return "the whole trial, as it ended soon after every queue pair had completed something"
 
 
 def _bandwidth(seen: Observation) -> kpi.Bandwidth:
