@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _LEFT_OUT = re.compile(
     r"|^usr/lib/x86_64-linux-gnu/libibverbs/(?!librxe)|^etc/libibverbs\.d/(?!rxe)"
     r"|^usr/share/(?!iproute2)|^usr/lib/debug|^etc/(init\.d|cron)|^lib/systemd|\.a$"
 )
+_FORGOTTEN_SECONDS = 7 * 24 * 3600
+"""An image that nobody has used for so long is deleted."""
 _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "root", "mnt", "job", "src", "var")
 
 
@@ -68,20 +71,11 @@ def ready() -> Image:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs may want it at once
         if not image.files.exists():
             _make(image)
+    folder.touch()
     for other in folder.parent.iterdir():
-        if other != folder and other.is_dir() and not _in_use(other):
+        if time.time() - other.stat().st_mtime > _FORGOTTEN_SECONDS:
             shutil.rmtree(other, ignore_errors=True)
     return image
-
-
-def _in_use(folder: Path) -> bool:
-    """Return whether somebody makes an image there right now."""
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _make(image: Image) -> None:

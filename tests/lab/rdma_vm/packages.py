@@ -23,6 +23,7 @@ PACKAGES = (
     # Python
     *("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libpython3.11", "libssl3", "libexpat1"),
     *("libffi8", "libbz2-1.0", "libuuid1"),
+    "libstdc++6",  # of gRPC and Arrow, where an agent runs
     # verbs
     *("libibverbs1", "ibverbs-providers", "librdmacm1", "libnl-3-200", "libnl-route-3-200", "python3-pyverbs"),
     *("perftest", "libibumad3", "libpci3", "libudev1"),
