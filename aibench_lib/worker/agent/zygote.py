@@ -34,8 +34,9 @@ _PROBES_AT_ONCE = 64
 _STAMPS = struct.Struct("!qq")
 _SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
 _TIMESPEC = struct.Struct("@ll")
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
-_OOM_SCORE = "500"
+_OOM_SCORE = b"500"
 """Memory that runs out must cost a trial, not the agent."""
 
 
@@ -125,7 +126,7 @@ def _become_zygote(
         signal.signal(number, signal.SIG_IGN)  # of a terminal: the agent decides
     signal.signal(signal.SIGTERM, _on_term)
     _die_with(parent, signal.SIGTERM)
-    _name("aibench-zygote")
+    _name(b"aibench-zygote")
     with open(os.devnull, "r+b", buffering=0) as nothing:  # noqa: PTH123 - a device
         os.dup2(nothing.fileno(), 0)
         os.dup2(nothing.fileno(), 1)
@@ -212,9 +213,8 @@ class _Serving:
             os.setpgid(0, 0)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _die_with(parent, signal.SIGKILL)
-            _name("aibench-group")
-            with open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123 - a file of the kernel
-                score.write(_OOM_SCORE)
+            _name(b"aibench-group")
+            _write("/proc/self/oom_score_adj", _OOM_SCORE)
             self._control.close()
             self._probe.close()
             channel = Channel(socket.socket(fileno=connection))
@@ -249,12 +249,18 @@ def _kernel_time_ns(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
 
 def _die_with(parent: int, number: signal.Signals) -> None:
     """Have the kernel send this process a signal when its parent ends, whatever ends it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:  # it has ended before that
         os._exit(0)
 
 
-def _name(name: str) -> None:
+def _name(name: bytes) -> None:
     """Give the process a name of its own, for whoever lists processes."""
-    with open("/proc/self/comm", "w") as comm:  # noqa: PTH123 - a file of the kernel
-        comm.write(name)
+    _write("/proc/self/comm", name)
+
+
+def _write(path: str, text: bytes) -> None:
+    """Write to a file of the kernel, without the objects that Python's own files need in each new process."""
+    descriptor = os.open(path, os.O_WRONLY)
+    os.write(descriptor, text)
+    os.close(descriptor)
