@@ -163,7 +163,7 @@ def check_healthy(agents: Sequence[Agent]) -> Outcome:
     connections = [(agent, Connection(agent, credentials_of(agent))) for agent in agents]
     try:
         calls = [
-            (agent, connection.stub.Describe.future(DescribeRequest(), timeout=_DESCRIBE_SECONDS, wait_for_ready=True))
+            (agent, connection.stub.Describe.future(DescribeRequest(), timeout=_DESCRIBE_SECONDS))
             for agent, connection in connections
         ]
         for agent, call in calls:

@@ -102,7 +102,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
     return {
         "changed": bool(outcome.changed),
         "failed": bool(failures),
-        "msg": [*failures, *outcome.said] if len(failures) != 1 else failures[0],
+        "msg": "\n    ".join(failures) if failures else list(outcome.said),
         "changed_hosts": list(outcome.changed),
         "failed_hosts": list(outcome.failed),
     }

@@ -76,7 +76,7 @@ class Hosts:
             "port": free_port(),
             "lab": "kernel",
             "transport": "tcp",
-            "lease_seconds": 20.0,
+            "lease_seconds": 120.0,
             **changed,
         }
         return Deployment(login=Login(**login), **values)

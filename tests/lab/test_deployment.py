@@ -165,7 +165,7 @@ def test_the_agent_of_another_run_is_left_alone_and_waited_for(hosts, keys, clea
     (one,) = running([hosts.deployment("gpu1")], keys)
     there = processes(one)
     assert "gpu1: the agent of run run-1 (" in the_reason(deploy([one], run="run-2"))
-    assert "ends by itself 20.0 s after its controller is gone" in the_reason(deploy([one], run="run-2"))
+    assert "ends by itself 120.0 s after its controller is gone" in the_reason(deploy([one], run="run-2"))
     assert door.stop([one], "run-2", silent).unchanged == ["gpu1"]
     assert door.remove([one], "run-2", silent).unchanged == ["gpu1"]
     assert processes(one) == there

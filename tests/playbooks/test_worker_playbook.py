@@ -76,7 +76,7 @@ class Lab:
                 "known_hosts": one.login.known_hosts,
                 "folder": one.folder,
                 "transport": "tcp",
-                "lease_seconds": 8,
+                "lease_seconds": 15,
             },
         }
 
@@ -173,7 +173,7 @@ def test_a_check_run_asks_no_host_and_writes_nothing(lab):
 def test_the_guard_holds_the_agents_and_removes_them_when_the_playbook_is_killed(lab):
     running = lab.begin([worker("deployed"), worker("started"), WAIT])
     until(lambda: lab.events("workers_started"), running)
-    time.sleep(12)  # longer than the lease
+    time.sleep(20)  # longer than the lease
     assert running.poll() is None, running.communicate()[0]
     assert all(left_processes(lab.hosts.folders / name) for name in NAMES)
     os.killpg(running.pid, signal.SIGKILL)
