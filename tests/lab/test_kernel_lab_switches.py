@@ -120,7 +120,7 @@ def test_what_is_sent_is_counted_and_a_link_that_goes_down_is_told(lab, place, t
 def test_polling_that_is_ended_is_an_outage_of_the_window_and_begins_again(lab, tmp_path):
     with collector(lab, tmp_path) as collecting:
         begin_ns = time.time_ns()
-        lab.ssh("leaf1", "pkill -f time_ns", check=False)
+        lab.ssh("leaf1", "pkill -f '[t]c -s -j qdisc'", check=False)
         time.sleep(1.5)
         window = collecting.window(begin_ns, time.time_ns())
         assert any("leaf1: the connection was lost in the window" in reason for reason in window.reasons)
