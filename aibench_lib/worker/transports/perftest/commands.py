@@ -13,6 +13,8 @@ _OPERATIONS = {"write": "write", "write_with_imm": "write", "read": "read", "sen
 _KINDS = ("bw", "lat")
 _IMMEDIATE = "--write_with_imm"
 _HELP_SECONDS = 10
+_SOFT_TIMEOUT = 18
+"""Of a queue pair, 4.096 us x 2^18 = 1.07 s: soft-RoCE on a busy host is late without any loss."""
 INSTALL = "install the package perftest"
 
 
@@ -178,6 +180,8 @@ def client(test: Measurement, device: Device, port: int, iterations: int, report
 def _command(test: Measurement, device: Device, port: int, iterations: int) -> list[str]:
     line = [test.tool, "-d", device.name, "-i", str(device.port), "-x", str(device.gid_index), "-F", "-p", str(port)]
     line += ["-s", str(test.size_bytes), f"--tclass={test.traffic_class}"]
+    if device.label == "soft-roce":
+        line += ["-u", str(_SOFT_TIMEOUT)]
     if test.operation == "write_with_imm":
         line.append(_IMMEDIATE)
     if test.kind == "lat":
