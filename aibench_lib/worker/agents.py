@@ -58,11 +58,16 @@ def credentials_of(agent: Agent) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(ca, key, cert)
 
 
+def is_late(error: grpc.RpcError) -> bool:
+    """Return whether a call was given up here, and not by an agent that has waited in vain for another one."""
+    return bool(error.code() == grpc.StatusCode.DEADLINE_EXCEEDED and error.details() == "Deadline Exceeded")
+
+
 def explain(agent: Agent, error: grpc.RpcError) -> str:
     """Return one line that says what an agent's failed call means, and what to do."""
     code, details = error.code(), " ".join((error.details() or "").split())
     where = f"{agent.address}:{agent.port}"
-    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+    if is_late(error):
         return f"the agent at {where} did not answer in time; see that it runs and is not overloaded"
     if code == grpc.StatusCode.UNAVAILABLE:
         return f"the agent at {where} does not answer ({details}); see that it runs and that its port can be reached"

@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
-
 from aibench_lib import __version__
 from aibench_lib.errors import LabError, StartError, TrialError
 from aibench_lib.model import TrialLoad
 from aibench_lib.units import NS_PER_MS, NS_PER_SECOND
 from aibench_lib.worker import agent_pb2, requests, start
-from aibench_lib.worker.agents import Agent
+from aibench_lib.worker.agents import Agent, is_late
 from aibench_lib.worker.calls import Calls, named
 from aibench_lib.worker.clocks import Clocks, Reading, is_simulated, pair_uncertainty_ns, shown_ns
 from aibench_lib.worker.completeness import check_complete
@@ -272,7 +270,7 @@ class Coordinator:
 
         failures = self._calls.read("Run", run, take, seconds)
         if failures:
-            if next(iter(failures.values())).code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            if is_late(next(iter(failures.values()))):
                 late = [host for host in run if host in failures]
                 raise LabError(late[0], _too_late(late, seconds))
             raise self._calls.failure(failures, len(run))
