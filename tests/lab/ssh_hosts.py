@@ -105,7 +105,8 @@ def _servers(state: Path, names: Sequence[str]) -> Iterator[Hosts]:
     ports = {name: free_port() for name in names}
     _files(state, ports)
     script = _START.format(state=state, sshd=SSHD)
-    process = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], start_new_session=True)
+    command = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "sh", "-c", script]  # ends with a killed test, too
+    process = subprocess.Popen(command, start_new_session=True)
     try:
         for port in ports.values():
             _wait_for(port, state)
