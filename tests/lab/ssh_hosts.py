@@ -105,7 +105,7 @@ def _servers(state: Path, names: Sequence[str]) -> Iterator[Hosts]:
     ports = {name: free_port() for name in names}
     _files(state, ports)
     script = _START.format(state=state, sshd=SSHD)
-    command = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "sh", "-c", script]  # ends with a killed test, too
+    command = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "sh", "-c", script]  # ends with its test
     process = subprocess.Popen(command, start_new_session=True)
     try:
         for port in ports.values():
