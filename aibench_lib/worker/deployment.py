@@ -5,14 +5,11 @@ says whether it has.  What is done on a host itself is in :mod:`aibench_lib.work
 """
 
 import asyncio
-import functools
 import getpass
 import hashlib
 import itertools
-import json
-import shlex
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,28 +20,16 @@ from aibench_lib import __version__
 from aibench_lib.errors import AibenchError, LabError, SpecError
 from aibench_lib.worker.agent_pb2 import DescribeRequest
 from aibench_lib.worker.agents import Agent, Connection, credentials_of, explain
-from aibench_lib.worker.bundle import OLDEST_PYTHON, Bundle, Platform, make_bundle, platform_of
+from aibench_lib.worker.bundle import Bundle, Platform, make_bundle, platform_of
+from aibench_lib.worker.sent import call
 from aibench_lib.worker.shell import Login, Shell, on_hosts
 
-_PACKAGE = "aibench_lib.worker.on_host"
-_MODULES = ("forks", "folder", "processes", "starting", "acts")
+_MODULES = [
+    f"aibench_lib.worker.on_host.{name}" for name in ("forks", "folder", "processes", "login", "starting", "acts")
+]
 """Each imports only those before it."""
-_MARK = "aibench:"
-_BOOT = (
-    "import sys\n"
-    "v = sys.version_info\n"
-    f"if v < {OLDEST_PYTHON}: print('aibench:{{\"python\": [%d, %d]}}' % v[:2]); sys.exit(3)\n"
-    "import json, types\n"
-    "o = json.loads(sys.stdin.buffer.readline())\n"
-    "for name, source in o['modules']:\n"
-    "    module = sys.modules[name] = types.ModuleType(name)\n"
-    "    exec(compile(source, name, 'exec'), module.__dict__)\n"
-    "module.main(o['act'], o['arguments'])\n"
-)
-"""Understood by every Python 3, so that one that is too old can say so."""
 _ACT_SECONDS, _INSTALL_SECONDS, _READY_SECONDS = 120.0, 900.0, 90.0
 _DESCRIBE_SECONDS = 10.0
-_NO_COMMAND, _NOT_EXECUTABLE = 127, 126
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +111,7 @@ def start(deployments: Sequence[Deployment], keys: Path, say: Say) -> Outcome:
 
     async def act(shell: Shell, one: Deployment) -> bool:
         done = await _call(shell, one, "start", _start_arguments(one, keys), seconds=_READY_SECONDS + _ACT_SECONDS)
-        if done.get("memlock_bytes", -1) != -1 and one.transport != "tcp":
+        if done.get("memlock_bytes", -1) != -1 and done["rdma"] and one.transport != "tcp":
             limited.setdefault(int(done["memlock_bytes"]), []).append(one.host)
         return bool(done["changed"])
 
@@ -246,12 +231,6 @@ def _start_arguments(one: Deployment, keys: Path) -> dict[str, Any]:
     return {"config": config, "keys": texts, "unit": unit, "seconds": _READY_SECONDS}
 
 
-@functools.cache
-def _modules() -> list[tuple[str, str]]:
-    folder = Path(__file__).parent / "on_host"
-    return [(f"{_PACKAGE}.{name}", (folder / f"{name}.py").read_text(encoding="utf-8")) for name in _MODULES]
-
-
 async def _call(
     shell: Shell,
     one: Deployment,
@@ -266,34 +245,8 @@ async def _call(
     Raises:
         LabError: It could not be done; the message says why and what to do.
     """
-    order = {
-        "modules": _modules(),
-        "act": act,
-        "arguments": {"folder": one.folder, "run_as": one.run_as, **arguments},
-    }
-
-    def given() -> Iterator[bytes]:
-        yield json.dumps(order).encode() + b"\n"
-        yield from content
-
-    done = await shell.run(f"{shlex.quote(one.python)} -I -c {shlex.quote(_BOOT)}", given(), seconds=seconds)
-    answers = [line.removeprefix(_MARK) for line in done.output.splitlines() if line.startswith(_MARK)]
-    answer = json.loads(answers[0]) if answers else {}
-    if "ok" in answer:
-        return answer["ok"]
-    if "error" in answer:
-        raise LabError(one.host, answer["error"])
-    if "python" in answer:
-        has, needs = (".".join(map(str, version)) for version in (answer["python"], OLDEST_PYTHON))
-        raise LabError(
-            one.host, f"its {one.python} is Python {has}, and the agent needs {needs} or newer; set worker.python"
-        )
-    if done.status in (_NO_COMMAND, _NOT_EXECUTABLE):
-        raise LabError(one.host, f"there is no {one.python}; install Python there, or set worker.python to its path")
-    said = [line.strip() for line in (*done.output.splitlines(), *done.errors.splitlines()) if line.strip()]
-    raise LabError(
-        one.host, f"{one.python} failed with status {done.status}: {said[-1] if said else 'it said nothing'}"
-    )
+    own = {"folder": one.folder, "run_as": one.run_as, **arguments}
+    return await call(shell, one.python, _MODULES, act, own, content, seconds=seconds)
 
 
 def _on_all(what: str, deployments: Sequence[Deployment], act: Callable[[Shell, Deployment], Any], say: Say) -> Outcome:

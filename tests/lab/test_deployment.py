@@ -214,7 +214,7 @@ def test_half_of_the_hosts_cannot_be_reached_and_the_others_are_cleaned(hosts, c
         ({"user": "daemon", "key_file": "{state}/host_key"}, "refuses user daemon with the key {state}/host_key; set "),
         (
             {"python": "/opt/none/bin/python3"},
-            "there is no /opt/none/bin/python3; install Python there, or set worker.",
+            "there is no /opt/none/bin/python3; install Python 3.11, or set worker.",
         ),
         ({"run_as": "no-such-user"}, "there is no user 'no-such-user'; make one, or set worker.run_as to another"),
         ({"folder": "/opt/none/such/agent"}, "/opt/none/such: no such folder; make it, or set worker.folder"),

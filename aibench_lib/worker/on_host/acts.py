@@ -26,7 +26,7 @@ from aibench_lib.worker.on_host.folder import (
     uid_of,
     write_whole,
 )
-from aibench_lib.worker.on_host.forks import RefusedError, answer, in_child, said
+from aibench_lib.worker.on_host.forks import RefusedError, answer_with, in_child
 from aibench_lib.worker.on_host.processes import end, processes
 from aibench_lib.worker.on_host.starting import start
 
@@ -176,9 +176,5 @@ ACTS: dict[str, Callable[..., Any]] = {act.__name__: act for act in (look, claim
 
 
 def main(act: str, arguments: dict[str, Any]) -> None:
-    """Do one act and answer: ``{"ok": ...}`` or ``{"error": "one line"}``."""
-    try:
-        answer({"ok": ACTS[act](**arguments)})
-    except Exception as error:  # noqa: BLE001 - the one place where it becomes an answer, which a person reads
-        answer({"error": said(error)})
-        sys.exit(1)
+    """Do one act and answer."""
+    answer_with(ACTS[act], arguments)

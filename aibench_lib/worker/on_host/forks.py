@@ -50,3 +50,12 @@ def said(error: BaseException) -> str:
 def answer(content: dict[str, Any]) -> None:
     """Tell the controller."""
     os.write(1, f"\n{MARK}{json.dumps(content)}\n".encode())
+
+
+def answer_with(act: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Do one act and answer: ``{"ok": ...}`` or ``{"error": "one line"}``."""
+    try:
+        answer({"ok": act(**arguments)})
+    except Exception as error:  # noqa: BLE001 - the one place where it becomes an answer, which a person reads
+        answer({"error": said(error)})
+        sys.exit(1)

@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import pwd
-import resource
 import socket
 import subprocess
 import time
@@ -25,10 +24,12 @@ from aibench_lib.worker.on_host.folder import (
     write_whole,
 )
 from aibench_lib.worker.on_host.forks import RefusedError, in_child
+from aibench_lib.worker.on_host.login import own_address, raise_memlock
 from aibench_lib.worker.on_host.processes import end, processes
 
 _KEY_FILES = {"ca": "ca.pem", "cert": "host.pem", "key": "host.key"}
 """Setting of the agent -> its file."""
+_RDMA_DEVICES = Path("/sys/class/infiniband")
 _LOG_TAIL_BYTES = 4096
 _SURELY_VISIBLE_SECONDS = 2.0
 """After which a process that was started can be seen."""
@@ -39,7 +40,9 @@ _REDIRECTED = 'out=$0 log=$1; shift; umask 077; exec "$@" </dev/null >"$out" 2>>
 def start(
     folder: str, run_as: str, config: dict[str, Any], keys: dict[str, str], unit: str, seconds: float
 ) -> dict[str, Any]:
-    """Start the agent unless it runs just so; return whether it had to be, and the limit of locked memory.
+    """Start the agent unless it runs just so; return whether it had to be, and what bears on RDMA.
+
+    That is the limit of locked memory, and whether there is a device that needs it.
 
     Args:
         folder: Where it is installed.
@@ -52,7 +55,7 @@ def start(
     path, uid = Path(folder), uid_of(run_as)
     if not owned(path, uid):
         raise RefusedError(f"{path} is not there; the agent must be deployed first")
-    bind = _own_address()
+    bind = own_address()
     own = {"bind": bind, "address": config["address"] or bind, "folder": folder}
     files = {name: str(path / KEYS / file) for name, file in _KEY_FILES.items()}
     content = json.dumps({**config, **own, **files}, sort_keys=True)
@@ -60,19 +63,11 @@ def start(
         if _runs_so(path, content, keys):
             return {"changed": False}
         taken = _who_has(bind, int(config["port"]), path)  # while root can see whose it is
-        limit = _raise_memlock()
+        limit = raise_memlock()
         in_child(lambda: _prepare(path, uid, content, keys, taken))
         _launch(path, uid, unit)
         in_child(lambda: _await_ready(path, uid, seconds))
-    return {"changed": True, "memlock_bytes": limit}
-
-
-def _own_address() -> str:
-    """Return the host's address that the controller has reached; the agent answers there alone."""
-    ends = os.environ.get("SSH_CONNECTION", "").split()
-    if len(ends) != 4:
-        raise RefusedError("the SSH server does not set SSH_CONNECTION, which says where the agent shall answer")
-    return ends[2].partition("%")[0]
+    return {"changed": True, "memlock_bytes": limit, "rdma": any(_RDMA_DEVICES.glob("*"))}
 
 
 def _runs_so(path: Path, content: str, keys: dict[str, str]) -> bool:
@@ -138,17 +133,6 @@ def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/comm").read_text().strip()
     return "ended"
-
-
-def _raise_memlock() -> int:
-    """Raise the limit of locked memory as far as this user may: registered memory counts [bytes, -1: no limit]."""
-    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
-    if os.geteuid() == 0:
-        with contextlib.suppress(ValueError, OSError):  # a container's root may not
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            return resource.RLIM_INFINITY
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
-    return limit
 
 
 def _launch(path: Path, uid: int, unit: str) -> None:
