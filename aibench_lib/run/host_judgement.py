@@ -44,12 +44,25 @@ def judge(
         problems += _packets(host, said, payload_bytes)
         problems += _classes(host, said, dscp)
         problems += _management(host, said, agent.address if agent else "")
+    problems += _unkept(facts)
     problems += _differences(facts)
     yield from problems
     troubled = {finding.where for finding in problems}
     well = [host for host in facts if host not in troubled]
     if well:
         yield green("hosts", "", f"nothing stands against a run on {len(well)} of {len(facts)} hosts")
+
+
+def seen(facts: Mapping[str, Facts]) -> Iterator[Finding]:
+    """Say which NIC each host has in the fabric, and what it will send with."""
+    for host, said in facts.items():
+        if "nic.interface" not in said:
+            continue
+        parts = [said.get("nic.model") or said.get("nic.driver") or "of a kind that is not said"]
+        for name, what in (("nic.firmware", "firmware {}"), ("rdma.device", "RDMA device {}"), ("mtu", "MTU {}")):
+            parts += [what.format(said[name])] if name in said else []
+        sends = f"; sends with {said['transport']}" if "transport" in said else ""
+        yield green("NIC", host, ", ".join(parts) + sends)
 
 
 # Red: a trial would fail, or mean nothing
@@ -189,12 +202,18 @@ def _clock(host: str, said: Facts) -> Iterator[Finding]:
     if source not in _PRECISE_CLOCKS:
         yield yellow("host clocks", host, f"counts time with {source}, not with tsc: each look at the clock costs more")
     sync = said.get("clock.sync", "none")
-    if sync == "none":
-        text = "nothing keeps its clock (no PTP, no NTP): offsets are measured at a trial's begin, and drift within it"
-        yield yellow("host clocks", host, text)
     bound = int(said.get("clock.offset_bound_ns", 0))
     if bound > NS_PER_MS:
         yield yellow("host clocks", host, f"its clock may be {bound // NS_PER_US} us off, as {sync} says")
+
+
+def _unkept(facts: Mapping[str, Facts]) -> Iterator[Finding]:
+    """Name hosts whose clocks go as they like; those of one kernel, as namespaces are, have one clock."""
+    kernels = {said.get("clock.id", host) for host, said in facts.items()}
+    for host, said in facts.items():
+        if said.get("clock.sync", "none") == "none" and (len(kernels) > 1 or len(facts) == 1):
+            text = "nothing keeps its clock (no PTP, no NTP): offsets are measured at a trial's begin, and drift then"
+            yield yellow("host clocks", host, text)
 
 
 _CHECKS: Sequence[Callable[[str, Facts], Iterator[Finding]]] = (

@@ -55,7 +55,7 @@ class Agents:
     let_in: int = 0
     """Hosts without an agent yet, to which a run will bring one: those that SSH let us in to."""
     clock_ns: int | None = None
-    """The latest of the agents' clocks: that of the lab [ns since the epoch]."""
+    """The latest of the hosts' clocks when they were asked: that of the lab [ns since the epoch]."""
     asked_at: float = 0.0
     """On the controller's clock [s since the epoch]."""
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -90,8 +90,8 @@ def _hosts(agents: Agents) -> Iterator[Finding]:
     if agents.answered:
         yield green("agents", "", f"{agents.answered} hosts answer")
     if agents.let_in:
-        text = f"{agents.let_in} hosts let us in; a run brings an agent to each, which then says what NIC it has"
-        yield green("agents", "", text)
+        text = "what stands here of them is what that login sees"
+        yield green("agents", "", f"{agents.let_in} hosts let us in, and a run brings an agent to each; {text}")
 
 
 def versions(lab: Lab, inspected: Sequence[Inspected]) -> Iterator[Finding]:

@@ -48,6 +48,7 @@ def preflight(
         *judgement.checkpoints(inspected),
         *judgement.clocks(lab, inspected, agents),
         *judgement.versions(lab, inspected),
+        *host_judgement.seen(agents.facts),
         *host_judgement.judge(agents.facts, lab.workers, payload_bytes),
     ]
 

@@ -146,6 +146,25 @@ def test_hosts_that_are_unlike_are_named_by_what_they_have():
     assert any("2 models of NICs" in text for _, text in texts)
 
 
+def test_namespaces_of_one_kernel_have_one_clock_that_nobody_need_keep():
+    free = {"clock__sync": "none", "clock__offset_bound_ns": None}
+    one_kernel = [host(clock__id="a", **free)] * 3
+    assert [finding.check for finding in judged(*one_kernel)] == ["hosts"]
+    found = judged(*one_kernel, host(clock__id="b", **free))
+    assert [finding.where for finding in found] == ["h1", "h2", "h3", "h4"]
+    assert all("nothing keeps its clock" in finding.text for finding in found)
+
+
+def test_a_line_says_which_nics_hosts_of_a_kind_have_and_what_they_send_with():
+    bare = {"nic.interface": "nic0", "nic.driver": "veth", "mtu": "9000", "transport": "tcp"}
+    found = rows(host_judgement.seen({"h1": host(), "h2": bare, "h3": bare, "h4": host(nic__interface=None)}))
+    assert [(row.severity, row.where) for row in found] == [(Severity.GREEN, "h1"), (Severity.GREEN, "h2, h3")]
+    assert found[0].text == (
+        "Mellanox MT2910 [ConnectX-7] (15b3:1021), firmware 28.39.1002, RDMA device mlx5_1, MTU 9000; sends with verbs"
+    )
+    assert found[1].text == "veth, MTU 9000; sends with tcp"
+
+
 def test_hosts_that_say_the_same_are_one_line_of_the_table():
     found = judged(*[host(cpu__governor="powersave")] * 6)
     (row,) = rows(found)

@@ -17,11 +17,14 @@ _UNKNOWN_US = 16_000_000
 def facts(sources: Sources) -> dict[str, str]:
     """Return ``clock.source``, ``clock.sync`` (ptp | chrony | ntp | none) and, where known, ``clock.offset_bound_ns``.
 
+    Hosts with one ``clock.id`` are namespaces of one kernel, and have one clock.
+
     The bound is how far the clock may be from that of its source's: a measured offset with the whole path delay of PTP,
     chrony's own rule (offset, dispersion, half of the delay), or the kernel's ``maxerror``.
     """
     return {
         "clock.source": sources.text("sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "clock.id": sources.text("proc/sys/kernel/random/boot_id"),
         **_kept(sources),
     }
 
