@@ -1,5 +1,6 @@
 """What the inventory may say of a host, what a journal remembers of it, and how failures are told."""
 
+import asyncio
 import copy
 from pathlib import Path
 
@@ -181,6 +182,41 @@ def test_an_agent_that_is_not_deployed_is_not_started(lab, journal):
 def test_a_host_that_is_no_worker_is_refused_by_name(lab, journal):
     with pytest.raises(SpecError, match="hosts: 'leaf1' is no worker of the inventory; there are a"):
         workers.stop(lab, ["leaf1"], journal, print)
+
+
+@pytest.mark.parametrize(
+    ("transport", "answer", "is_told"),
+    [
+        ("", {"memlock_bytes": 8 << 20, "rdma": True}, True),
+        ("verbs", {"memlock_bytes": 8 << 20, "rdma": True}, True),
+        ("tcp", {"memlock_bytes": 8 << 20, "rdma": True}, False),
+        ("", {"memlock_bytes": 8 << 20, "rdma": False}, False),
+        ("", {"memlock_bytes": -1, "rdma": True}, False),
+    ],
+)
+def test_a_small_limit_of_locked_memory_is_told_of_hosts_that_may_use_rdma(
+    transport, answer, is_told, monkeypatch, tmp_path
+):
+    (one,) = parse_lab(
+        inventory({"port": 1, "transport": transport} if transport else {"port": 1})
+    ).deployments.values()
+    (tmp_path / "hosts").mkdir()
+    for name in ("ca.pem", "hosts/a.pem", "hosts/a.key"):
+        (tmp_path / name).write_text("PEM")
+
+    async def call(*_arguments, **_options):
+        return {"changed": True, **answer}
+
+    class Shell:
+        login = one.login
+
+    monkeypatch.setattr(door, "call", call)
+    monkeypatch.setattr(door, "on_hosts", lambda _logins, act, _told: ({"a": asyncio.run(act(Shell()))}, {}))
+    outcome = door.start([one], tmp_path, print)
+    assert outcome.changed == ["a"]
+    assert [line.partition(";")[0] for line in outcome.said] == (
+        ["a: the agent may lock 8192 KiB of memory, and RDMA with large messages needs more"] if is_told else []
+    )
 
 
 def test_the_guard_reads_on_where_it_was_and_waits_for_whole_lines(lab, tmp_path):
