@@ -90,8 +90,8 @@ def _hosts(agents: Agents) -> Iterator[Finding]:
     if agents.answered:
         yield green("agents", "", f"{agents.answered} hosts answer")
     if agents.let_in:
-        text = "what stands here of them is what that login sees"
-        yield green("agents", "", f"{agents.let_in} hosts let us in, and a run brings an agent to each; {text}")
+        text = "a run brings an agent to each; this is what the login sees of them"
+        yield green("agents", "", f"{agents.let_in} hosts let us in; {text}")
 
 
 def versions(lab: Lab, inspected: Sequence[Inspected]) -> Iterator[Finding]:
