@@ -18,6 +18,10 @@ _WHY = {
     "cpu_utilization_receiver": "as the agents do not say how busy their hosts are",
     "gpu_to_nic_overhead": "as no GPU takes part: what is sent lies in the memory of the host",
     "nic_offload_utilization": "as no counter of the NICs says it",
+    "ttft_degradation": "as no model is served in this test",
+    "tps_reduction": "as no model is served in this test",
+    "full_recovery_time": "as a transfer did not go on before the link came back",
+    "disruption_duration": "as no switch says when its routes change",
     "Link_utilization": "as a switch does not report what it sent often enough",
     "maximum_link_utilization": "as a switch does not report what it sent often enough",
 }
@@ -25,6 +29,7 @@ _WHY = {
 _REMARKS = {
     "latency_stamp": "KV_xfer_latency is from the posting to the {}",
     "bandwidth_of": "KV_xfer_bandwidth is of {}",
+    "load": "The load is {}",
 }
 """What a procedure remarks on its trials -> the sentence that it makes."""
 _REAL = "real"

@@ -21,6 +21,8 @@ _HEADINGS: Mapping[tuple[str, str], str] = {
     ("KV_xfer_latency", "p99.9"): "latency p99.9",
     ("tail_latency_spread", "p99-p50"): "p99-p50",
     ("background_delivered", "mean"): "background",
+    ("disruption_duration", "mean"): "disruption",
+    ("full_recovery_time", "mean"): "full recovery",
     ("convergence_time", "mean"): "convergence",
     ("steady_state_bandwidth_kv_cache", "mean"): "KV cache",
     ("steady_state_bandwidth_expert_parallelism", "mean"): "EP",
