@@ -12,6 +12,8 @@ description:
     topology, cabled as it says (LLDP), with the same and a large enough MTU at both ends; whether both ends treat the
     traffic class alike (PFC, ECN, DSCP, scheduling); whether switches have a free checkpoint slot and earlier runs have
     left nothing; whether clocks agree; and which software runs.
+  - Hosts say which NIC they have in the fabric, and what would stop or spoil a run there. One to which a run will bring
+    an agent is asked over SSH, by code that is run from memory; nothing is written on it. It says what its login sees.
   - Red is what would stop a run or make its results mean nothing; the task then fails. Yellow is what somebody should
     know.
 options:
