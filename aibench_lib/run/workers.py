@@ -53,7 +53,7 @@ def deploy(lab: Lab, hosts: Sequence[str], journal: Journal, wheelhouse: Path, s
         f"{journal.path.parent.resolve().name}-{secrets.token_hex(4)}",
     )
     records = [_record(one, run) for one in wanted]
-    new = [record for record in records if there.get(record["host"]) != record]
+    new = [record for record in records if not record.items() <= there.get(record["host"], {}).items()]
     if new:
         journal.append("workers_deployed", hosts=new, keys=str(keys))
     say(f"agents: deploying to {_many(wanted)}")
