@@ -83,6 +83,8 @@ def failed_ports(point: Point, fabric: Fabric) -> tuple[Port, ...]:
     """
     topology, ((sender, receiver), *_) = fabric.topology, _pairs(fabric)
     source, decode = (topology.attachment(host).node for host in (sender, receiver))
+    if source == decode:
+        raise NotAttainable("a fabric of one switch has no links between switches that could fail")
     if point["failed_link"] == "spine_spine":
         raise NotAttainable("this fabric of two tiers has no link between spines")
     first, second = (source, decode) if point["failed_link"] == "leaf_spine" else (decode, source)

@@ -328,9 +328,19 @@ def said(planned: Sequence[PlannedTest]) -> list[str]:
             f"Test {test.benchmark.id} {test.benchmark.title}: {counted(len(test.settings), 'setting')} x "
             f"{counted(len(test.points), 'point')} x {counted(test.trials, 'trial')} = "
             f"{counted(test.total_trials, 'trial')}",
-            *(f"  left out: {what}: {reason}" for what, reason in _reasons(test).items()),
+            *_left_out(test),
         )
     ]
+
+
+def _left_out(test: PlannedTest) -> Iterator[str]:
+    """Yield what is left out, a line a reason."""
+    alike: dict[str, list[str]] = {}
+    for what, reason in _reasons(test).items():
+        alike.setdefault(reason, []).append(what)
+    for reason, (first, *others) in alike.items():
+        more = f" and {len(others)} more" if len(others) > 1 else "".join(f", {one}" for one in others)
+        yield f"  left out: {first}{more}: {reason}"
 
 
 def counted(count: int, what: str) -> str:

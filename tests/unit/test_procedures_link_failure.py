@@ -44,6 +44,11 @@ def test_a_fabric_with_one_spine_would_be_cut_in_two():
         LINK_FAILURE.site(LEAF_SPINE, fabric_of(clos(2, 1, 4)))
 
 
+def test_one_switch_has_no_links_that_could_fail():
+    with pytest.raises(NotAttainable, match="one switch has no links between switches that could fail"):
+        LINK_FAILURE.site(LEAF_SPINE, fabric_of(clos(1, 0, 4)))
+
+
 def test_the_fault_has_an_end_of_its_own_on_switches_that_can():
     fault = LINK_FAILURE.fault(LEAF_SPINE, FABRIC)
     assert fault.kind is FaultKind.LINK_DOWN
