@@ -22,6 +22,8 @@ help: ## list the targets
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@# fakenos runs with the paramiko of constraints.txt and only asks for an older one
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fakenos==1.2.1 detect==2020.12.3
+	@# beside the environment, so that agents in tests have it only where a test says so
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/nixl nixl-cu12==1.5.1
 	@touch $@
 
 .PHONY: install

@@ -1,12 +1,13 @@
 """The transport nixl, between two processes of this machine: real UCX over real TCP.
 
-It needs the wheel: ``pip install --no-deps nixl-cu12`` here, or in the folder that AIBENCH_NIXL names.
+The wheel is in a folder of its own beside the environment (see the Makefile), or in the one that AIBENCH_NIXL names.
 """
 
 import importlib.util
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from transport_pair import trial
@@ -17,31 +18,28 @@ from aibench_lib.worker.transports.transport import Loop, Message, Options, Send
 SECOND = 1_000_000_000
 LOOP = Loop(size_bytes=65536, depth=4, batch=2, offset_ns=0, duration_ns=SECOND // 2, rate_bps=0, echo=False)
 STREAM = SendQueue(peer="b", qp=7, priority=3, operation="write_with_imm", loop=LOOP)
-FOLDER = os.environ.get("AIBENCH_NIXL", "")
-
-if FOLDER and FOLDER not in sys.path:
-    sys.path.append(FOLDER)
-MISSING = not any(importlib.util.find_spec(name) for name in ("nixl", "nixl_cu12", "nixl_cu13"))
-needs_nixl = pytest.mark.skipif(
-    MISSING, reason="NIXL is not installed: pip install --no-deps nixl-cu12, or AIBENCH_NIXL"
-)
+FOLDER = os.environ.get("AIBENCH_NIXL", f"{sys.prefix}/nixl")
+HERE = any(importlib.util.find_spec(name) for name in ("nixl", "nixl_cu12", "nixl_cu13"))
 
 
-@pytest.fixture(autouse=True)
-def ucx(monkeypatch):
-    """Leave the environment as it was, whatever the transport has told UCX."""
+@pytest.fixture
+def nixl(monkeypatch):
+    """Let this test alone find NIXL, and leave the environment as it was, whatever the transport has told UCX."""
+    if not HERE and not Path(FOLDER).is_dir():
+        pytest.skip(f"NIXL is not installed: pip install --no-deps --target {FOLDER} nixl-cu12")
+    monkeypatch.syspath_prepend(FOLDER)
     for name in ("UCX_TLS", "UCX_NET_DEVICES", "UCX_MODULES", "UCX_IB_TRAFFIC_CLASS", "UCX_IB_GID_INDEX"):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.skipif(not MISSING, reason="NIXL is installed")
+@pytest.mark.skipif(HERE, reason="NIXL is installed")
 def test_without_nixl_the_transport_says_what_to_install():
     with pytest.raises(TransportError, match="pip install --no-deps nixl-cu12"):
         transports.open("nixl", Options(host="a", address="127.0.0.1"))
     assert "nixl" not in transports.available("127.0.0.1")
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_a_loop_writes_with_a_signal_for_each_row():
     done = trial({"a": [STREAM]}, transport="nixl", verify=True)
     rows, receipts = done["a"].samples, done["b"].receipts
@@ -49,6 +47,7 @@ def test_a_loop_writes_with_a_signal_for_each_row():
     assert {row.status for row in rows} == {"ok"}
     whole = rows if rows[-1].operations == 2 else rows[:-1]  # the end of the loop may cut a row short
     assert {(row.operations, row.size_bytes) for row in whole} == {(2, 131072)}
+    receipts = sorted(receipts, key=lambda receipt: receipt.sequence)  # NIXL does not promise to keep their order
     assert [receipt.sequence for receipt in receipts] == list(range(len(whole)))
     assert {receipt.size_bytes for receipt in receipts} == {131072}
     assert all(row.posted_ns < row.completed_ns for row in rows)
@@ -56,7 +55,7 @@ def test_a_loop_writes_with_a_signal_for_each_row():
         assert receipt.received_ns > row.posted_ns
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_the_receiving_software_answers_where_a_round_trip_is_wanted():
     queue = replace(STREAM, loop=replace(LOOP, size_bytes=8, depth=1, batch=1, echo=True))
     done = trial({"a": [queue]}, transport="nixl")
@@ -67,7 +66,7 @@ def test_the_receiving_software_answers_where_a_round_trip_is_wanted():
         assert row.posted_ns < row.echoed_ns
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_messages_of_a_schedule_are_posted_when_they_are_due():
     sizes = [1, 4096, 1 << 20, 4096]
     messages = tuple(Message(size_bytes=size, offset_ns=place * 50_000_000) for place, size in enumerate(sizes))
@@ -79,14 +78,14 @@ def test_messages_of_a_schedule_are_posted_when_they_are_due():
     assert [receipt.sequence for receipt in done["b"].receipts] == [0, 1, 2, 3]
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_a_read_pulls_what_the_peer_has():
     done = trial({"a": [replace(STREAM, operation="read")]}, transport="nixl", verify=True)
     assert {row.status for row in done["a"].samples} == {"ok"}
     assert done["b"].receipts == []
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_two_hosts_send_to_each_other_on_several_queue_pairs():
     there = [replace(STREAM, qp=qp) for qp in (1, 2)]
     back = [replace(STREAM, qp=1, peer="a", operation="write")]
@@ -96,7 +95,7 @@ def test_two_hosts_send_to_each_other_on_several_queue_pairs():
     assert {receipt.place for receipt in done["b"].receipts} == {0, 1}
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_a_paced_loop_sends_no_faster_than_its_rate():
     # 4,000,000 bit/s for half a second are 250,000 bytes: 3.8 messages of 65,536
     queue = replace(STREAM, loop=replace(LOOP, batch=1, rate_bps=4_000_000))
@@ -104,14 +103,14 @@ def test_a_paced_loop_sends_no_faster_than_its_rate():
     assert 1 <= len(rows) <= 4
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_what_is_not_complete_at_the_deadline_is_a_timeout():
     late = (Message(size_bytes=64, offset_ns=0), Message(size_bytes=64, offset_ns=5 * SECOND))
     rows = trial({"a": [replace(STREAM, loop=None, messages=late)]}, transport="nixl", seconds=1.5)["a"].samples
     assert [row.status for row in rows] == ["ok", "timeout"]
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_the_label_says_what_carries_the_bytes(monkeypatch):
     transport = transports.open("nixl", Options(host="a", address="127.0.0.1"))
     monkeypatch.setattr("aibench_lib.worker.transports.nixl.library.agent", lambda host: _NoAgent())
@@ -124,13 +123,13 @@ def test_the_label_says_what_carries_the_bytes(monkeypatch):
     assert transport.label == "nixl-ucx-rc+cuda_copy"
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_nothing_is_written_to_the_output_of_the_agent(capfd):
     assert trial({"a": [STREAM]}, transport="nixl")["a"].samples
     assert capfd.readouterr() == ("", "")
 
 
-@needs_nixl
+@pytest.mark.usefixtures("nixl")
 def test_what_nixl_does_not_know_is_refused():
     transport = transports.open("nixl", Options(host="a", address="127.0.0.1"))
     with pytest.raises(TransportError, match="NIXL knows no send; use write"):

@@ -52,6 +52,8 @@ class Outgoing:
         self._row = self._count = 0
         self._open = _Row(0, 0, 0, 0, 0)
         self._awaited: dict[int, _Row] = {}
+        self._early: dict[int, int] = {}
+        """Row -> when its answer came, which was before the row was known to be complete here [ns]."""
         self._due_ns = 0
         self.done = False
 
@@ -132,7 +134,9 @@ class Outgoing:
         row.completed_ns = completed_ns
         if message.last:
             self._open = _Row(0, 0, 0, 0, 0)
-            if self.queue.loop is not None and self.queue.loop.echo:
+            if message.row in self._early:
+                self._write(rows, row, self._early.pop(message.row))
+            elif self.queue.loop is not None and self.queue.loop.echo:
                 self._awaited[message.row] = row
             else:
                 self._write(rows, row)
@@ -140,8 +144,15 @@ class Outgoing:
     def echoed(self, number: int, when_ns: int, rows: Rows) -> None:
         """Take the receiving software's answer to a row."""
         row = self._awaited.pop(number, None)
-        if row is not None:
+        if row is None:
+            self._early[number] = when_ns
+        else:
             self._write(rows, row, when_ns)
+
+    @property
+    def signals(self) -> int:
+        """How many signals it has sent."""
+        return self._row if self.queue.operation == "write_with_imm" else 0
 
     def _write(self, rows: Rows, row: _Row, echoed_ns: int = NEVER, status: int = OK) -> None:
         times = (row.intended_ns, row.posted_ns, row.completed_ns)

@@ -31,7 +31,13 @@ class _Incoming:
     """Whether it writes, and does not read."""
     seed: int
     signals: int = 0
-    done: bool = False
+    expected: int | None = None
+    """Signals that the sending end has sent, once it has said so: NIXL does not promise that this comes last."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+        return self.expected is not None and self.signals >= self.expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ class Nixl:
             for one in active:
                 one.step(t0_ns, rows)
                 if one.done:
-                    self._tell(self._targets[one.queue.qp].peer, f"end {one.queue.qp}")
+                    self._tell(self._targets[one.queue.qp].peer, f"end {one.queue.qp} {one.signals}")
             active = [one for one in active if not one.done]
             self._listen(rows)
             os.sched_yield()  # the other end, or the kernel's TCP, may be waiting for this processor
@@ -177,7 +183,7 @@ class Nixl:
             own = next(one for one in self._outgoing if one.queue.qp == int(words[2]))
             own.echoed(int(words[3]), when_ns, rows)
         else:
-            self._incoming[words[0], int(words[2])].done = True
+            self._incoming[words[0], int(words[2])].expected = int(words[3])
 
     def _signalled(self, peer: str, numbers: Sequence[int], when_ns: int, rows: Rows) -> None:
         qp, row, size_bytes, echo = numbers
