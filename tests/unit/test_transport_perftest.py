@@ -313,7 +313,7 @@ def test_a_latency_run_gives_a_row_a_message_with_whole_round_trips(tools):
 
 
 def test_a_loop_that_is_over_before_the_tool_is_ready_is_no_result(tools):
-    tools(0.0)
+    tools(0.3)  # longer than the samples it prints took, so that it is known when it began
     _, rows, failures = _trial([replace(LATENCY, loop=replace(LATENCY.loop, duration_ns=1_000_000))], 5)
     assert rows == []
     assert "ib_write_lat to h2, queue pair 1, was not ready before its time was up; give it more time" in failures
