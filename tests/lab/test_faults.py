@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from eos_pair import EosPair, eos_pair
 
-from aibench_lib.errors import LabError
+from aibench_lib.errors import LabError, TrialError
 from aibench_lib.model import Port
+from aibench_lib.run.disturbance import within
 from aibench_lib.switch import fault_injection, link_state, transaction
 from aibench_lib.switch.fault_injection import active, preview, start, stop
 from aibench_lib.switch.faults import Fault, FaultKind, Place
@@ -55,6 +56,35 @@ def test_the_switch_itself_ends_a_fault_whose_time_is_over(place):
     time.sleep(2.1)
     assert seen(place) == dict.fromkeys(BOTH_ENDS, "up")
     stop(DOWN, place)
+
+
+def test_a_fault_within_a_trial_begins_after_its_start_and_is_over_before_its_end(place):
+    t0_ns = time.time_ns()
+    with within(DOWN, place, 8_000_000_000) as disturbance:
+        disturbance.at_start(t0_ns)
+        assert seen(place) == dict.fromkeys(BOTH_ENDS, "up")
+        time.sleep(max(0, (t0_ns - time.time_ns()) / 1e9 + 4.5))
+        assert seen(place) == dict.fromkeys(BOTH_ENDS, "down")
+        time.sleep(max(0, (t0_ns - time.time_ns()) / 1e9 + 8))
+    assert seen(place) == dict.fromkeys(BOTH_ENDS, "up")
+    began_ns, ending_ns = disturbance.span_ns()
+    assert t0_ns + 2_000_000_000 <= began_ns < ending_ns
+    assert ending_ns >= t0_ns + 5_200_000_000
+
+
+def test_a_fault_ends_with_a_trial_that_ends_early(place):
+    with within(DOWN, place, 4_000_000_000) as disturbance:
+        disturbance.at_start(time.time_ns() - 1_000_000_000)  # it begins at once, and is not over in half a second
+        time.sleep(0.5)
+    assert seen(place) == dict.fromkeys(BOTH_ENDS, "up")
+
+
+def test_a_trial_that_is_over_before_its_fault_says_to_make_it_longer(place):
+    with within(DOWN, place, 40_000_000_000) as disturbance:
+        disturbance.at_start(time.time_ns())
+    assert seen(place) == dict.fromkeys(BOTH_ENDS, "up")
+    with pytest.raises(TrialError, match="make it longer"):
+        disturbance.span_ns()
 
 
 def test_two_links_fail_at_the_same_time(place):
