@@ -77,9 +77,9 @@ def test_ctrl_c_restores_the_switches_and_says_so(in_the_middle):
     output = in_the_middle.end()
     assert in_the_middle.lab.running() == in_the_middle.before
     assert "was stopped; restored " in output
-    # Where Ctrl-C meets Ansible in the middle of a fork, Python prints what it swallowed; nothing of ours is in it.
-    assert output.count("Traceback") == output.count("Exception ignored in")
+    # Where Ctrl-C meets Ansible in the middle of a fork, Python prints what that makes of it; nothing of ours is in it.
     assert "aibench_lib" not in output
+    assert "plugins/action" not in output
     assert in_the_middle.lab.events("run_closed")[-1]["status"] == "interrupted"
 
 
