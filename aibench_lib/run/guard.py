@@ -121,8 +121,8 @@ def _deployments(plain: Sequence[dict[str, Any]]) -> dict[str, "Deployment"]:
     return {one.host: one for one in made}
 
 
-class _Closed(Exception):  # noqa: N818 - not an error: the signal that the run is over
-    pass
+class _Closed(BaseException):
+    """No ``except Exception`` may take it for one."""
 
 
 def _close(_signal: int, _frame: FrameType | None) -> None:
@@ -146,17 +146,41 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _close)
     try:
         owner = os.pidfd_open(config["owner"])
-        print(_READY, flush=True)  # noqa: T201 - the protocol with start()
-        while not select.select([owner], [], [], LOOK_SECONDS if deployments else None)[0]:
-            holding.look()
-    except _Closed:
-        return
     except ProcessLookupError:
+        return
+    try:
+        print(_READY, flush=True)  # noqa: T201 - the protocol with start()
+        wait_for_end(owner, holding if deployments else None, lambda line: _tell(voice, line))
+    except _Closed:
         return
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     lock.say(taken, lock.holder(run_dir, os.getpid(), restoring=True))
     _restore(run_dir, targets, agents, deployments, voice)
     lock.release(taken)
+
+
+def wait_for_end(owner: int, holding: Holding | None, say: Callable[[str], None]) -> None:
+    """Wait until the owner has ended, and hold the agents meanwhile.
+
+    Args:
+        owner: Descriptor of the process.
+        holding: Of the agents; None where the run deploys none.
+        say: Told once why agents cannot be held: they then end by themselves.
+    """
+    told = False
+    while not select.select([owner], [], [], LOOK_SECONDS if holding else None)[0]:
+        try:
+            if holding:
+                holding.look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the switches must still be restored
+            if not told:
+                say(f"the agents of the run are not held: {' '.join(str(error).split()) or type(error).__name__}")
+            told = True
+
+
+def _tell(voice: int | None, line: str) -> None:
+    if voice is not None:
+        os.write(voice, f"\naibench: {line}\n".encode())
 
 
 def _owner_stderr(owner: int) -> int | None:
@@ -192,9 +216,8 @@ def _restore(
     ended = f", ended the PAUSE storm of {'; '.join(map(str, storms))}" if storms else ""
     ended += f", removed the agents of {', '.join(hosts)}" if hosts else ""
     what = f"NOT restored: {'; '.join(failed)}. Run playbooks/restore.yml" if failed else f"restored {names}{ended}"
-    if voice is not None:
-        end = f"run {run_dir.name} was stopped" if is_run else f"the playbook of the fault {run_dir.name} has ended"
-        os.write(voice, f"\naibench: {end}; {what}\n".encode())
+    end = f"run {run_dir.name} was stopped" if is_run else f"the playbook of the fault {run_dir.name} has ended"
+    _tell(voice, f"{end}; {what}")
 
 
 def _remove_agents(deployments: Mapping[str, "Deployment"], journal: Journal) -> list[str]:
