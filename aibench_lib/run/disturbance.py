@@ -35,7 +35,7 @@ class Disturbance:
         self.began_ns = 0
         """When the switches were told to begin, on the controller's clock [ns since the epoch]; 0: not yet."""
         self.ending_ns = 0
-        """When they were told to end it."""
+        """When they were told to end it, while the trial went on; 0: they were not."""
 
     def at_start(self, t0_ns: int) -> None:
         """Take note of when the trial starts [ns since the epoch, controller's clock]."""
@@ -48,8 +48,8 @@ class Disturbance:
                 return
             self.began_ns = time.time_ns()
             with fault_injection.active(self._fault, self._place):
-                self._wait_until(t0_ns + round(_UNTIL * self._length_ns))
-                self.ending_ns = time.time_ns()
+                if not self._wait_until(t0_ns + round(_UNTIL * self._length_ns)):
+                    self.ending_ns = time.time_ns()
         except AibenchError as error:
             self._error = error
 
@@ -58,20 +58,23 @@ class Disturbance:
         return self._over.wait(max(0.0, (when_ns - time.time_ns()) / NS_PER_SECOND))
 
     def end(self) -> None:
-        """End the fault, if it is there, and wait until it has ended."""
+        """End the fault, if it is there, and wait until it has ended.
+
+        Raises:
+            AibenchError: The switches did not do as told, at its begin or its end.
+        """
         self._over.set()
         if self._thread is not None:
             self._thread.join()
+        if self._error is not None:
+            raise self._error
 
     def span_ns(self) -> tuple[int, int]:
         """Return when the switches were told to begin, and to end, what was there within the trial [ns].
 
         Raises:
-            AibenchError: They did not do as told.
             TrialError: The trial was over before.
         """
-        if self._error is not None:
-            raise self._error
         if not self.ending_ns:
             raise TrialError(f"the trial was over before {self._fault.kind} was: make it longer (trial_seconds)")
         return self.began_ns, self.ending_ns
@@ -79,7 +82,11 @@ class Disturbance:
 
 @contextmanager
 def within(fault: Fault | None, place: Place, length_ns: int) -> Iterator[Disturbance | None]:
-    """Have a fault within a trial, which the block runs; without a fault there is none."""
+    """Have a fault within a trial, which the block runs; without a fault there is none.
+
+    Raises:
+        AibenchError: The switches did not do as told; that is more than a trial that has failed as well.
+    """
     if fault is None:
         yield None
         return

@@ -77,6 +77,8 @@ def test_a_fault_ends_with_a_trial_that_ends_early(place):
         disturbance.at_start(time.time_ns() - 1_000_000_000)  # it begins at once, and is not over in half a second
         time.sleep(0.5)
     assert seen(place) == dict.fromkeys(BOTH_ENDS, "up")
+    with pytest.raises(TrialError, match="make it longer"):
+        disturbance.span_ns()
 
 
 def test_a_trial_that_is_over_before_its_fault_says_to_make_it_longer(place):
