@@ -20,6 +20,8 @@ class Disruption:
     """The longest time without a completion that a flow had at or after the failure [ns]."""
     usual_ns: int
     """The longest time without a completion that the same flow had before [ns]."""
+    ended_ns: int
+    """The completion that ended the gap; ``until_ns`` where there was none [ns]."""
     recovered: bool
     """Whether something was completed after the gap; otherwise the gap lasts until nobody looked any more."""
 
@@ -69,6 +71,7 @@ def _of_flow(flow: Hashable, times: Times, failed_ns: int, until_ns: int) -> Dis
         flow=flow,
         gap_ns=int(gaps[longest]),
         usual_ns=int(np.diff(before).max()),
+        ended_ns=int(ends[longest]),
         recovered=longest < gaps.size - 1,
     )
 

@@ -218,19 +218,18 @@ def _recovery_ns(seen: Observation) -> int:
     worst = rerouting.disruption(_completions(seen), failed_ns, until_ns)
     if not worst.recovered:
         raise UndefinedKpi("full_recovery_time: a flow did not go on before the link came back")
-    times = np.sort(_completions(seen)[worst.flow])
-    before = times[times < failed_ns][-1]
-    ends = np.append(before, times[(times >= failed_ns) & (times <= until_ns)])
-    return int(ends[int(np.argmax(np.diff(ends))) + 1]) - failed_ns
+    return worst.ended_ns - failed_ns
 
 
 def _drop_rate(seen: Observation) -> float:
-    """Return Packet_drop_rate over the watched ports [ppm]."""
-    frames = [
-        queue for port in seen.site.watched if not (queue := seen.queue_of(port).dropna(how="any", subset=_SENT)).empty
-    ]
-    if not frames:
-        raise UndefinedKpi("Packet_drop_rate: no switch reports its queues")
+    """Return Packet_drop_rate over the watched ports [ppm].
+
+    Raises:
+        UndefinedKpi: One of them is not reported.
+    """
+    frames = [seen.queue_of(port).dropna(how="any", subset=_SENT) for port in seen.site.watched]
+    if any(frame.empty for frame in frames):
+        raise UndefinedKpi("Packet_drop_rate: a switch does not report its queues")
     grown = {name: sum(int(frame[name].iloc[-1]) - int(frame[name].iloc[0]) for frame in frames) for name in _SENT}
     return kpi.packet_drop_rate(grown["dropped_packets"], grown["transmit_packets"])
 
