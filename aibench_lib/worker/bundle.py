@@ -34,6 +34,7 @@ _OWN = (
     "aibench_lib/units.py",
     "aibench_lib/model.py",
     "aibench_lib/worker/__init__.py",
+    "aibench_lib/worker/arrival.py",
     "aibench_lib/worker/samples.py",
     "aibench_lib/worker/agent_pb2.py",
     "aibench_lib/worker/agent_pb2_grpc.py",

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from aibench_lib.units import NS_PER_SECOND
+from aibench_lib.worker.arrival import ANCILLARY_BYTES, arrived_ns, stamp_arrivals
 
 _SEQUENCE_BYTES = 8
 _STAMPS = struct.Struct("!qq")
-_TIMESPEC = struct.Struct("@ll")
-_SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
 _REPLY_LIMIT_BYTES = 256
 _ROUND_SECONDS = 0.2
 """A probe that is not answered by then is lost."""
@@ -80,7 +78,7 @@ def probe(hosts: Mapping[str, Probed], rounds: int) -> dict[str, list[Exchange]]
 def _socket(family: int) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_DGRAM)
     opened.setblocking(False)
-    opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    stamp_arrivals(opened)
     return opened
 
 
@@ -108,23 +106,14 @@ def _arrived(through: socket.socket, waiting: dict[bytes, tuple[str, int]]) -> I
     """Yield what has come on a socket; what nobody waits for is not ours."""
     while True:
         try:
-            reply, ancillary, _, _ = through.recvmsg(_REPLY_LIMIT_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
+            reply, ancillary, _, _ = through.recvmsg(_REPLY_LIMIT_BYTES, ANCILLARY_BYTES)
         except BlockingIOError:
             return
         except OSError:  # an ICMP error of an earlier probe
             continue
-        back_ns = _kernel_time_ns(ancillary) or time.time_ns()
+        back_ns = arrived_ns(ancillary) or time.time_ns()
         name, stamps = reply[: -_STAMPS.size], reply[-_STAMPS.size :]
         if name in waiting:
             host, sent_ns = waiting.pop(name)
             received_ns, answered_ns = _STAMPS.unpack(stamps)
             yield host, Exchange(sent_ns, received_ns, answered_ns, back_ns)
-
-
-def _kernel_time_ns(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
-    """Return when the kernel received a datagram, 0 where it does not say [ns since the epoch]."""
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return int(seconds) * NS_PER_SECOND + int(nanoseconds)
-    return 0

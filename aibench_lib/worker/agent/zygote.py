@@ -25,6 +25,7 @@ from aibench_lib.worker import transports
 from aibench_lib.worker.agent import group
 from aibench_lib.worker.agent.messages import Channel
 from aibench_lib.worker.agent.refusals import Broken
+from aibench_lib.worker.arrival import ANCILLARY_BYTES, arrived_ns, stamp_arrivals
 
 _LARGEST_REQUEST_BYTES = 1 << 16
 _TOKEN_BYTES = 16
@@ -32,8 +33,6 @@ _PROBE_BYTES = _TOKEN_BYTES + 8
 _PROBES_AT_ONCE = 64
 """Before orders of the agent are looked at again."""
 _STAMPS = struct.Struct("!qq")
-_SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
-_TIMESPEC = struct.Struct("@ll")
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = b"500"
@@ -166,7 +165,7 @@ class _Serving:
     def serve(self) -> None:
         """Obey and answer until the agent is gone."""
         self._probe.setblocking(False)
-        self._probe.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        stamp_arrivals(self._probe)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._probe, select.POLLIN)
@@ -225,26 +224,17 @@ class _Serving:
     def _answer_probes(self) -> None:
         for _ in range(_PROBES_AT_ONCE):
             try:
-                probe, ancillary, _, address = self._probe.recvmsg(_PROBE_BYTES + 1, socket.CMSG_SPACE(_TIMESPEC.size))
+                probe, ancillary, _, address = self._probe.recvmsg(_PROBE_BYTES + 1, ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except OSError:  # an ICMP error of an earlier answer
                 continue
-            received_ns = _kernel_time_ns(ancillary) or time.time_ns()
+            received_ns = arrived_ns(ancillary) or time.time_ns()
             if len(probe) == _PROBE_BYTES and hmac.compare_digest(probe[:_TOKEN_BYTES], self._token):
                 try:
                     self._probe.sendto(probe + _STAMPS.pack(received_ns, time.time_ns()), address)
                 except OSError:  # whoever asked is not reachable any more: it asks again or gives up
                     continue
-
-
-def _kernel_time_ns(ancillary: Iterable[tuple[int, int, bytes]]) -> int:
-    """Return when the kernel received a datagram, 0 where it does not say [ns since the epoch]."""
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(data)
-            return int(seconds * 1_000_000_000 + nanoseconds)
-    return 0
 
 
 def _die_with(parent: int, number: signal.Signals) -> None:
