@@ -9,7 +9,7 @@ from aibench_lib.report.numbers import duration, is_yes_or_no
 from aibench_lib.report.results import Results
 
 _WHY = {
-    "convergence_time": "as the rates had not settled when the trial ended",
+    "convergence_time": "as the rates, or the routes, had not settled when the trial ended, or were not reported",
     "marking_onset": "as no packet was marked",
     "queue_depth_at_onset": "as no packet was marked",
     "recovery_time": "as no deadlock ended before its trial did",

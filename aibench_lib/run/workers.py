@@ -192,8 +192,8 @@ def _lost(there: Mapping[str, Mapping[str, Any]], deployments: Mapping[str, Depl
             )
         else:
             said.append(
-                f"{host}: not in the inventory any more, and not asked; its agent has ended by itself and deleted "
-                f"{record['folder']} of {record['address']}"
+                f"{host}: not in the inventory any more, and not asked; its lease is over, with which an agent "
+                f"ends by itself and deletes {record['folder']} of {record['address']}"
             )
     return Outcome(failed=failed, said=said)
 
