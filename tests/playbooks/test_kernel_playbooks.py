@@ -115,6 +115,33 @@ def test_bytes_are_moved_by_agents_that_came_over_ssh_and_are_gone_afterwards(in
     assert not (inventory.parent / "workers").exists() or not list((inventory.parent / "workers").iterdir())
 
 
+def test_a_link_fails_under_transfers_and_routes_and_transfers_recover(inventory):
+    two_spines = {
+        **TOPOLOGY,
+        "switches": [*TOPOLOGY["switches"], "spine2"],
+        "links": [*TOPOLOGY["links"], ["leaf1:swp50", "spine2:swp1"], ["leaf2:swp50", "spine2:swp2"]],
+    }
+    (inventory / "group_vars" / "all" / "topology.yml").write_text(yaml.safe_dump({"topology": two_spines}))
+    hosts = {**HOSTS, "switches": {"children": {"frr_linux": {"hosts": {"leaf[1:2]": None, "spine[1:2]": None}}}}}
+    (inventory / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": hosts}}))
+    profiles = inventory / "group_vars" / "all" / "profiles.yml"
+    patient = yaml.safe_load(profiles.read_text())  # a machine that runs other tests as well leaves gaps in telemetry
+    patient["profiles"]["quick"] |= {"telemetry_interval_ns": 2_000_000_000, "trials": 1, "tests": {}}
+    patient["profiles"]["quick"]["trial_seconds"] = 20
+    profiles.write_text(yaml.safe_dump(patient))
+    code, said = play(inventory, "kv_transfer.yml", tests="12.3")
+    assert code == 0, said
+    (table,) = (inventory.parent / "results").glob("*/kpis.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    converged = [float(row["value"]) for row in rows if row["kpi"] == "convergence_time"]
+    assert len(converged) == 4
+    assert all(0 < milliseconds < 6_000 for milliseconds in converged), "BGP's timers are 1 s and 3 s"
+    stood = [row["value"] for row in rows if row["kpi"] == "disruption_duration"]
+    assert all(0 <= float(milliseconds) < 6_000 for milliseconds in stood)
+    assert {row["value"] for row in rows if row["kpi"] == "ttft_degradation"} == {"n/a"}
+    assert "no model is served" in (table.parent / "report.md").read_text()
+
+
 def test_what_the_kernel_cannot_do_is_not_attainable_and_named(inventory):
     daemon.up(inventory, inventory.parent / "state", lab_network(), os.getpid(), lambda _text: None)
     if (inventory.parent / "state" / "disciplines").read_text():

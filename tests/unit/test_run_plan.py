@@ -1,8 +1,11 @@
+import dataclasses
+
 import pytest
 from simulated_inventory import LAB
 
 from aibench_lib.catalogue import load_benchmarks
 from aibench_lib.errors import NotAttainable, SpecError
+from aibench_lib.model import LabKind
 from aibench_lib.procedures import PROCEDURES
 from aibench_lib.run.plan import (
     Profile,
@@ -216,3 +219,33 @@ def test_points_that_a_profile_has_no_time_for_are_left_out():
 def test_a_run_of_which_no_point_is_left_is_refused_with_the_reasons():
     with pytest.raises(SpecError, match=r"tests: 5\.1: the messages that are outstanding .* take"):
         plan_tests(["5.1"], Profile(overrun_seconds=1e-9), LAB)
+
+
+def test_a_test_whose_links_fail_within_a_trial_needs_a_lab_in_real_time():
+    with pytest.raises(SpecError, match=r"12\.3: .*spines; a link fails within a trial, which needs a lab"):
+        plan_tests(["12.3"], Profile(trial_seconds=20), LAB)
+    real = dataclasses.replace(LAB, kind=LabKind.KERNEL)
+    (planned,) = plan_tests(["12.3"], Profile(trial_seconds=20), real)
+    assert [(point["failed_link"], point["links_failed"]) for point in planned.points] == [
+        ("leaf_spine", 1),
+        ("leaf_spine", 2),
+        ("decode_leaf", 1),
+        ("decode_leaf", 2),
+    ]
+
+
+def test_what_is_left_out_for_one_reason_is_said_in_one_line():
+    planned = plan_tests(["12.3"], Profile(trial_seconds=20), dataclasses.replace(LAB, kind=LabKind.KERNEL))
+    lines = [line for line in said(planned) if line.startswith("  left out:")]
+    assert lines == [
+        "  left out: failed_link=spine_spine links_failed=1, failed_link=spine_spine links_failed=2: this fabric of two "
+        "tiers has no link between spines"
+    ]
+
+
+def test_a_playbook_may_have_tests_of_other_sections():
+    own = tuple(id_ for id_ in ("5.1", "5.2", "5.3") if id_ in PROCEDURES)
+    assert choose_tests(None, 5, ["12.3"]) == (*own, "12.3")
+    assert choose_tests("12.3", 5, ["12.3"]) == ("12.3",)
+    with pytest.raises(SpecError, match=r"8\.1 is not in Section 5"):
+        choose_tests("8.1", 5, ["12.3"])
