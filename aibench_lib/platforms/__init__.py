@@ -12,25 +12,21 @@ from aibench_lib.platforms.model import (
     Choice,
     Cli,
     DeadMan,
-    DeviceFacts,
     Edit,
     Feature,
     FromText,
     Gnmi,
     Need,
     Platform,
-    Polled,
-    PolledSample,
     Range,
     ReadBack,
     Sessions,
     Shape,
-    Show,
-    Source,
-    TelemetryPath,
     TextRestore,
     Transport,
 )
+from aibench_lib.platforms.shown import DeviceFacts, Polled, PolledSample, Show, TelemetryPath
+from aibench_lib.platforms.source import Source
 
 __all__ = [
     "KEY",
