@@ -69,7 +69,7 @@ def _lab_up(options: argparse.Namespace) -> int:
     state_dir = options.state or lab.state_dir
     state = lab.up(options.inventory.resolve(), state_dir.resolve(), options.network or lab.network, None, print)
     print(f"{lab.title}: up on {state.network}.0.0/16, process {state.pid}")
-    print(lab.login.format(state=state_dir))
+    print(lab.login.format(state=state_dir, network=state.network))
     return 0
 
 
@@ -102,8 +102,16 @@ def _labs(options: argparse.Namespace) -> "list[tuple[Lab, Path]]":
     if options.inventory:
         chosen = [labs.of_inventory(options.inventory)]
     else:
-        chosen = [labs.SIMULATED] if options.state else list(labs.ALL.values())
+        chosen = [_lab_in(options.state)] if options.state else list(labs.ALL.values())
     return [(lab, options.state or lab.state_dir) for lab in chosen]
+
+
+def _lab_in(state_dir: Path) -> "Lab":
+    """Return the lab that runs with a state folder; where none does, leftovers of any are removed alike."""
+    from aibench_lib import labs
+
+    state = labs.SIMULATED.status(state_dir.resolve())
+    return labs.ALL[state.kind] if state else labs.SIMULATED
 
 
 def _platforms(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ class Lab:
     network: str
     """First two octets of its addresses by default."""
     login: str
-    """What to say of how to log in; ``{state}`` is the state folder."""
+    """What to say of how to log in; ``{state}`` is the state folder, ``{network}`` the lab's."""
     up: Callable[[Path, Path, str, int | None, Callable[[str], None]], State]
     status: Callable[[Path], State | None]
     down: Callable[[Path], None]
@@ -46,7 +46,7 @@ KERNEL = Lab(
     title="kernel lab",
     state_dir=Path(".aibench/kernel-lab"),
     network="198.18",
-    login="ssh -i {state}/key -o UserKnownHostsFile={state}/known_hosts root@198.18.254.1",
+    login="ssh -i {state}/key -o UserKnownHostsFile={state}/known_hosts root@{network}.254.1",
     up=kernel_lab.up,
     status=kernel_lab.status,
     down=kernel_lab.down,

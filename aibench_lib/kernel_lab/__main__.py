@@ -3,6 +3,7 @@
 from aibench_lib.kernel_lab.inventory import load_lab
 from aibench_lib.kernel_lab.lab import Lab
 from aibench_lib.lab_process.serving import Order, Served, main
+from aibench_lib.model import LabKind
 
 
 def _make(order: Order) -> Served:
@@ -10,4 +11,4 @@ def _make(order: Order) -> Served:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("aibench_lib.kernel_lab", _make))
+    raise SystemExit(main("aibench_lib.kernel_lab", LabKind.KERNEL, _make))

@@ -22,6 +22,8 @@ from aibench_lib.lab_process.state import State, StateDirectory
 class Order:
     """What lab is wanted."""
 
+    kind: str
+    """As an inventory calls it."""
     inventory: Path
     network: str
     """First two octets."""
@@ -68,7 +70,13 @@ async def _serve(make: Callable[[Order], Served], order: Order, reporter: _Repor
     try:
         await lab.start()
         order.directory.announce(
-            State(pid=os.getpid(), lab_instance=uuid.uuid4().hex, network=order.network, started_ns=order.started_ns)
+            State(
+                pid=os.getpid(),
+                lab_instance=uuid.uuid4().hex,
+                network=order.network,
+                started_ns=order.started_ns,
+                kind=order.kind,
+            )
         )
         HolderWatch(order.directory, ended.set).start()
         reporter.tell("ready")
@@ -79,11 +87,12 @@ async def _serve(make: Callable[[Order], Served], order: Order, reporter: _Repor
         await lab.stop()
 
 
-def main(program: str, make: Callable[[Order], Served]) -> int:
+def main(program: str, kind: str, make: Callable[[Order], Served]) -> int:
     """Serve until told to end, or until the last holder is gone; return the exit code.
 
     Args:
         program: The module, for messages.
+        kind: Of lab, as an inventory calls it.
         make: Makes the lab, in the event loop; may take its time and say so.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
@@ -96,6 +105,7 @@ def main(program: str, make: Callable[[Order], Served]) -> int:
     directory = StateDirectory(arguments.state)
     directory.make()
     order = Order(
+        kind=kind,
         inventory=arguments.inventory,
         network=arguments.network,
         directory=directory,

@@ -30,6 +30,8 @@ class State:
     """First two octets of the network that the nodes' addresses are taken from."""
     started_ns: int
     """The wall clock at the start; virtual time began at its last whole second [ns since the epoch]."""
+    kind: str = "simulated"
+    """As an inventory calls it."""
 
 
 class StateDirectory:

@@ -1,6 +1,7 @@
 """The process that is the virtual lab; started by :mod:`aibench_lib.virtual_lab.daemon`."""
 
 from aibench_lib.lab_process.serving import Order, Served, main
+from aibench_lib.model import LabKind
 
 
 def _make(order: Order) -> Served:
@@ -14,4 +15,4 @@ def _make(order: Order) -> Served:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("aibench_lib.virtual_lab", _make))
+    raise SystemExit(main("aibench_lib.virtual_lab", LabKind.SIMULATED, _make))

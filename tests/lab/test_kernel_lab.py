@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from kernel_fabric import INVENTORY, kernel_fabric, missing, network
 
 from aibench_lib.errors import LabError
 from aibench_lib.kernel_lab import daemon
+from aibench_lib.labs import KERNEL
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"needs: {missing()}")]
 RATE_BPS = 1_000_000_000
@@ -93,6 +96,14 @@ def test_a_lab_that_is_up_is_taken_as_it_is(lab):
     assert daemon.up(INVENTORY, lab.state, lab.network, None, print) == state
     with pytest.raises(LabError, match=rf"kernel lab: it is up on network {re.escape(lab.network)}, not 172\.31"):
         daemon.up(INVENTORY, lab.state, "172.31", None, print)
+
+
+def test_a_lab_is_called_what_it_is_wherever_its_state_lies(lab):
+    command = [shutil.which("aibench", path=Path(sys.executable).parent), "lab", "status", "--state", str(lab.state)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(f"kernel lab: up on {lab.network}.0.0/16, process ")
+    assert KERNEL.login.format(state=lab.state, network=lab.network).endswith(f"root@{lab.network}.254.1")
 
 
 def test_a_second_lab_on_the_same_network_is_refused(lab, tmp_path):
