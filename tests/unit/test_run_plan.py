@@ -238,8 +238,8 @@ def test_what_is_left_out_for_one_reason_is_said_in_one_line():
     planned = plan_tests(["12.3"], Profile(trial_seconds=20), dataclasses.replace(LAB, kind=LabKind.KERNEL))
     lines = [line for line in said(planned) if line.startswith("  left out:")]
     assert lines == [
-        "  left out: failed_link=spine_spine links_failed=1, failed_link=spine_spine links_failed=2: this fabric of two "
-        "tiers has no link between spines"
+        "  left out: failed_link=spine_spine links_failed=1, failed_link=spine_spine links_failed=2: this fabric of "
+        "two tiers has no link between spines"
     ]
 
 
