@@ -201,8 +201,8 @@ class Trial:
         self.join(sender, self.connect(receiver))
 
     def start(self, host, t0_ns=None, **request):
-        """Call Run; T0 is in 0.2 s unless it is given."""
-        t0_ns = t0_ns or time.time_ns() + 200_000_000
+        """Call Run; T0 is in 0.5 s unless it is given."""
+        t0_ns = t0_ns or time.time_ns() + 500_000_000
         timeout_ns = int(self.seconds * 1e9)
         run = agent_pb2.RunRequest(trial=self.name, t0_ns=t0_ns, timeout_ns=timeout_ns, participants=2, **request)
         return self.lab.stub(host).Run(run, timeout=30)

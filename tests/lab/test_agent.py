@@ -53,7 +53,7 @@ def test_what_a_trial_s_processes_write_arrives_as_samples_and_receipts(lab, tri
     for host in (B, "host2"):
         trial.prepare(host)
     trial.join(A, trial.connect(B), trial.connect("host2"))
-    t0_ns = time.time_ns() + 200 * MS
+    t0_ns = time.time_ns() + 1000 * MS
     runs = {host: trial.start(host, t0_ns) for host in lab.agents}
     batches = {host: list(run) for host, run in runs.items()}
     samples = from_ipc(batches[A][0].arrow)
@@ -105,7 +105,7 @@ def test_processes_that_have_finished_stay_until_nobody_can_need_them(lab):
     one.prepare(B)
     one.ready(A, B)
     agents = {lab.pids[B], lab.zygotes[B]}
-    t0_ns = time.time_ns() + 200 * MS
+    t0_ns = time.time_ns() + 1000 * MS
     runs = [one.start(host, t0_ns) for host in (A, B)]
     assert [list(run)[-1].finished_ns > 0 for run in runs] == [True, True]
     assert alive(set(lab.processes(B)) - agents)  # a peer may read from it until the deadline
@@ -218,7 +218,7 @@ def test_all_processes_of_a_host_begin_with_the_trigger_not_with_their_clock(lab
     ends = {host: trial.connect(host) for host in (A, B)}
     for host in (A, B):
         trial.join(host, *ends.values())
-    t0_ns = time.time_ns() + 300 * MS
+    t0_ns = time.time_ns() + 1000 * MS
     follower = trial.start(B, t0_ns - 20 * MS, await_trigger=True, trigger_token=b"now")
     leader = trial.start(A, t0_ns, trigger_to=[trial.triggers[B]], trigger_token=b"now")
     starts = [list(run)[-1] for run in (leader, follower)]

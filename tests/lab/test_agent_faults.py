@@ -335,7 +335,7 @@ def test_a_peer_that_is_killed_in_the_middle_of_a_trial_leaves_nothing_on_the_ot
     trial.prepare(A, streams=[stream(B, 5, size_bytes=100_000, depth=4, batch=2, duration_ns=2_000_000_000)])
     trial.prepare(B)
     trial.ready(A, B)
-    t0_ns = time.time_ns() + 300_000_000
+    t0_ns = time.time_ns() + 1_000_000_000
     runs = [trial.start(host, t0_ns) for host in (A, B)]
     next(runs[0])
     (group,) = groups(tcp_lab, B)
@@ -358,7 +358,7 @@ def test_processes_of_many_queue_pairs_send_both_ways_over_tcp_after_a_trigger(t
     ends = [trial.connect(host) for host in (A, B)]
     for host in (A, B):
         trial.join(host, *ends)
-    t0_ns = time.time_ns() + 500_000_000
+    t0_ns = time.time_ns() + 1_000_000_000
     follower = trial.start(B, t0_ns, await_trigger=True, trigger_token=b"now")
     leader = trial.start(A, t0_ns, trigger_to=[trial.triggers[B]], trigger_token=b"now")
     for run in (leader, follower):

@@ -21,6 +21,8 @@ _CONTROL = "127.0.0.1"
 """Where agents are called; what is sent from a fabric's address leaves by the fabric, and finds no way back."""
 _JOB = Path("/job")
 _READY_SECONDS = 400
+_BEFORE_T0_NS = 10_000_000_000
+"""An emulated CPU may need over a second before its agents await T0."""
 
 
 class _Lab:
@@ -63,7 +65,7 @@ def main() -> None:
     trial.prepare("h1", transfer("h2", 0, 1 << 20), transfer("h2", 0, 4096, offset_ns=10_000_000), streams=[loop])
     trial.prepare("h2")
     trial.ready("h1", "h2")
-    t0_ns = time.time_ns() + 500_000_000
+    t0_ns = time.time_ns() + _BEFORE_T0_NS
     runs = {host: trial.start(host, t0_ns) for host in ADDRESSES}
     batches = {host: list(run) for host, run in runs.items()}
     found.add("samples", [row for batch in batches["h1"] if batch.arrow for row in _text(from_ipc(batch.arrow))])
