@@ -41,6 +41,8 @@ class _Armed:
 
     answers: Sequence[tuple[str, int]]
     """Hosts, and what their clocks showed when they answered [ns since the epoch]."""
+    joining_ns: int
+    """How long it took to join the queue pairs, if as many hosts had been asked as take part [ns]."""
     told_ns: int
     """How long it may take to tell all hosts when to start [ns]."""
     trigger: start.Trigger | None
@@ -84,6 +86,7 @@ class Coordinator:
         self._spool = spool or Path(tempfile.gettempdir())
         self._described: dict[str, agent_pb2.Description] = {}
         self._clocks = Clocks(self._calls, answer_seconds)
+        self._telling = start.Telling()
 
     def __enter__(self) -> Self:
         return self
@@ -177,10 +180,13 @@ class Coordinator:
         run = {host: start.run_request(common, host, t0_ns + clocks[host].offset_ns, armed.trigger) for host in agents}
         at_start(t0_ns)
         with Spool(self._spool) as spool:
-            own_seconds = (t0_ns - time.time_ns() + timeout_ns) / NS_PER_SECOND if real else 0
+            calling_ns = time.time_ns()
+            own_seconds = (t0_ns - calling_ns + timeout_ns) / NS_PER_SECOND if real else 0
             last = self._collect(run, spool, self._trial_seconds + own_seconds)
             if real:
                 _check_times(last, clocks, t0_ns)
+                told_ns = max(batch.called_ns - clocks[host].offset_ns for host, batch in last.items()) - calling_ns
+                self._telling.learn(armed.joining_ns, told_ns)
             started = start.achieved(armed.method, last, requests.senders_of(load), clocks)
             if real and load.start_window_ns is not None:
                 start.check_start(load.start_window_ns, started)
@@ -228,13 +234,15 @@ class Coordinator:
         connected = self._ask("Connect", requests.connect_requests(trial, load, prepared))
         began_ns = time.monotonic_ns()
         joined = self._ask("Join", requests.join_requests(trial, load, connected))
-        if joined:  # as quick a call as that to start, and to nearly as many
-            took_ns = (time.monotonic_ns() - began_ns) * len(prepared) // len(joined)
-            told_ns = min(told_ns, took_ns * 3 // 2)
+        joining_ns = 0
+        if joined:
+            joining_ns = (time.monotonic_ns() - began_ns) * len(prepared) // len(joined)
+            told_ns = min(told_ns, self._telling.expected_ns(joining_ns))
         return _Armed(
             answers=[
                 (host, reply.now_ns) for replies in (prepared, connected, joined) for host, reply in replies.items()
             ],
+            joining_ns=joining_ns,
             told_ns=told_ns,
             trigger=start.choose_trigger(requests.senders_of(load), prepared) if trigger else None,
         )

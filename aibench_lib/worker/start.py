@@ -20,6 +20,8 @@ _TRIGGER_WINDOW_NS = NS_PER_MS
 _SHARE = 4
 """Skew and uncertainty together may take one part in so many of a test's window."""
 _TOKEN_BYTES = 16
+_MARGIN = 1.5
+"""Telling all hosts may take so many times what is expected of it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,26 @@ class Started:
     """From the first sender's beginning to the last one's [ns]."""
     uncertainty_ns: int
     """By how much the true skew may differ [ns]."""
+
+
+class Telling:
+    """How long it takes to tell all hosts of a trial when it starts, learned from trial to trial.
+
+    It is a call to all, as that to join is, which comes just before it: what it took of that one's time it takes again.
+    """
+
+    def __init__(self) -> None:
+        self._share = 1.0
+
+    def expected_ns(self, joining_ns: int) -> int:
+        """Return how far ahead T0 must lie [ns], by how long joining all of the trial's hosts has taken [ns]."""
+        return int(_MARGIN * self._share * joining_ns)
+
+    def learn(self, joining_ns: int, told_ns: int) -> None:
+        """Take note of how long after the call began the last host was told [ns]; without a joining [0] of nothing."""
+        if joining_ns:
+            share = min(1.0, max(0, told_ns) / joining_ns)
+            self._share = max(share, (self._share + share) / 2)
 
 
 @dataclass(frozen=True)

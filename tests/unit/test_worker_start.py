@@ -168,3 +168,24 @@ def test_two_clocks_are_known_to_each_other_by_the_sum_of_what_each_is_known_to(
     assert pair_uncertainty_ns(clocks) == pair
     same = {host: dataclasses.replace(reading, clock="one") for host, reading in clocks.items()}
     assert pair_uncertainty_ns(same) == 0
+
+
+def test_at_first_telling_all_hosts_may_take_half_as_long_again_as_joining_them():
+    assert start.Telling().expected_ns(100 * MS) == 150 * MS
+
+
+def test_what_telling_has_taken_of_the_time_of_joining_is_expected_of_it_again():
+    telling = start.Telling()
+    for _ in range(20):
+        telling.learn(joining_ns=100 * MS, told_ns=40 * MS)
+    assert telling.expected_ns(100 * MS) == pytest.approx(60 * MS, rel=0.01)
+    assert telling.expected_ns(1000 * MS) == pytest.approx(600 * MS, rel=0.01)  # the hosts are slower now
+    telling.learn(joining_ns=100 * MS, told_ns=80 * MS)
+    assert telling.expected_ns(100 * MS) == pytest.approx(120 * MS, rel=0.01)  # one slow trial counts at once
+
+
+@pytest.mark.parametrize(("joining_ns", "told_ns", "expected_ns"), [(0, 40, 150), (100, 900, 150), (100, -3, 75)])
+def test_what_cannot_be_learned_from_leaves_t0_where_it_would_be(joining_ns, told_ns, expected_ns):
+    telling = start.Telling()
+    telling.learn(joining_ns, told_ns)  # nobody had to join; longer than joining; a clock that was set
+    assert telling.expected_ns(100) == expected_ns

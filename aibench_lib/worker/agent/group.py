@@ -1,4 +1,7 @@
-"""The process of a group of queue pairs: drives one transport through one trial as the agent says, then ends."""
+"""The process of a group of queue pairs: drives one transport through one trial as the agent says, then ends.
+
+An agent that has use for it in the next trial says so before it ends, and what it had opened is closed then.
+"""
 
 import errno
 import gc
@@ -19,8 +22,8 @@ from aibench_lib.worker.transports import clock
 from aibench_lib.worker.transports.rows import Rows
 from aibench_lib.worker.transports.transport import Options, Sender, SendQueue, Transport, TransportError
 
-_SPIN_NS = 2 * NS_PER_MS
-"""Before T0 the process no longer sleeps: waking up may take that long."""
+_SPIN_NS = NS_PER_MS // 2
+"""Before T0 the process no longer sleeps: waking up may take that long on an idle core."""
 _TRIGGER_PATIENCE_NS = NS_PER_SECOND
 """After T0 a trigger that has not come is lost."""
 _LINGER_NS = NS_PER_SECOND
@@ -91,19 +94,17 @@ class _Group:
         self._sends = False
 
     def obey(self) -> None:
-        orders: dict[str, Callable[..., None]] = {
+        orders: dict[str, Callable[..., bool | None]] = {
             "prepare": self._prepare,
             "accept": self._accept,
             "join": self._join,
             "run": self._run,
+            "free": self._free,
         }
-        while True:
+        stays = True
+        while stays:
             order, *arguments = self._channel.receive()
-            if order == "stop":
-                return
-            orders[order](*arguments)
-            if order == "run":
-                return
+            stays = orders[order](*arguments) is not False
 
     def close(self) -> None:
         if self._transport is not None:
@@ -141,7 +142,17 @@ class _Group:
         self._opened.join(receivers)
         self._channel.send("joined")
 
-    def _run(self, start: Start) -> None:
+    def _free(self) -> None:
+        """Be as new for another trial."""
+        self.close()
+        self._transport, self._sends = None, False
+        if self._trigger is not None:
+            self._trigger.close()
+            self._trigger = None
+        self._channel.send("freed")
+
+    def _run(self, start: Start) -> bool:
+        """Run the trial; return whether there is another order then."""
         transport = self._opened
         clock.synchronise()
         late_ns = clock.now_ns() - start.t0_ns
@@ -156,7 +167,7 @@ class _Group:
         finished_ns = clock.now_ns()
         rows.close()
         self._channel.send("finished", started_ns if self._sends else 0, finished_ns, dict(transport.states()))
-        self._linger(t0_ns + start.timeout_ns + _LINGER_NS)
+        return self._linger(t0_ns + start.timeout_ns + _LINGER_NS)
 
     def _wait(self, start: Start) -> int:
         """Return T0 once it is that time."""
@@ -194,9 +205,9 @@ class _Group:
             "test, or start by clock"
         )
 
-    def _linger(self, until_ns: int) -> None:
+    def _linger(self, until_ns: int) -> bool:
         left = (until_ns - clock.now_ns()) / NS_PER_SECOND
-        select.select([self._channel], [], [], max(0.0, left))
+        return bool(select.select([self._channel], [], [], max(0.0, left))[0])
 
 
 def _has_come(trigger: socket.socket, token: bytes) -> bool:

@@ -215,8 +215,7 @@ def counters(nic: Nic, sources: Sources | None = None) -> dict[str, int]:
 
 
 def _files(folder: str, sources: Sources) -> dict[str, int]:
-    values = {name: sources.number(f"{folder}/{name}") for name in sources.names(folder) if name not in _NO_COUNTER}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in sources.numbers(folder).items() if name not in _NO_COUNTER}
 
 
 def _under_one_name(found: Mapping[str, int]) -> dict[str, int]:

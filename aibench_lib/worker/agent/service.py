@@ -160,8 +160,9 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         """Send and receive from T0 on, and pass on what the processes write as fast as the coordinator takes it."""
         start = load.start(request)
         trial = self._find(request.trial)
-        late_ns = time.time_ns() - start.t0_ns
-        if late_ns >= 0:
+        called_ns = time.time_ns()
+        if called_ns >= start.t0_ns:
+            late_ns = called_ns - start.t0_ns
             raise NotReady(f"T0 was {late_ns // 1000} us ago when the call to run came; give the agents more time")
         with self._until_gone(trial, context):
             before = nic.counters(self._nic) | cpu.times()
@@ -172,6 +173,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         yield agent_pb2.SampleBatch(
             arrow=last.arrow,
             receipts=last.receipts,
+            called_ns=called_ns,
             finished_ns=ending.finished_ns,
             nic_growth={name: value - before[name] for name, value in after.items() if name in before},
             started_ns=min(ending.started_ns, default=0),
@@ -275,9 +277,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
             old = self._trial
             if old is not None and old.is_busy:
                 raise WrongOrder(f"trial {old.name} is under way on this host; stop it first")
-            self._trial = trial = Trial(request.trial, self.here.zygote, name, options)
-        if old is not None:
-            old.stop()
+            self._trial = trial = Trial(request.trial, self.here.zygote, name, options, old)
         return trial
 
     def _find(self, name: str) -> Trial:

@@ -20,6 +20,10 @@ _TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/opt/
 """An unprivileged user's own path often leaves ``sbin`` out."""
 
 
+_NUMBER_BYTES = 64
+"""More than any number takes in a file of the kernel."""
+
+
 _NOT_KEPT = 0x40
 """STA_UNSYNC of the kernel's clock state: nobody keeps the clock."""
 
@@ -65,6 +69,25 @@ class Sources:
             return int(self.text(path), 0)
         except ValueError:
             return None
+
+    def numbers(self, path: str) -> dict[str, int]:
+        """Return the whole numbers that the files of a folder hold, by their names in order.
+
+        A NIC has up to hundreds of counters, each a file, which are read as a trial begins: without objects for paths.
+        """
+        found: dict[str, int] = {}
+        try:
+            folder = os.open(self._root / path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return found
+        try:
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208 - of a descriptor
+                value = _number(name, folder)
+                if value is not None:
+                    found[name] = value
+        finally:
+            os.close(folder)
+        return found
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder, in order; none if there is no such folder."""
@@ -140,3 +163,17 @@ class Sources:
         except (OSError, subprocess.SubprocessError):  # what a tool cannot say is not known
             return ""
         return done.stdout.decode(errors="replace")
+
+
+def _number(name: str, folder: int) -> int | None:
+    """Return the whole number that a file of an open folder holds, None if it holds none."""
+    try:
+        file = os.open(name, os.O_RDONLY, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        return int(os.read(file, _NUMBER_BYTES).strip(b"\0 \t\r\n"), 0)
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(file)

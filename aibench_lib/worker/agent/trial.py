@@ -25,6 +25,10 @@ _PAIRS_A_GROUP = {"tcp": 8, "verbs": 1}
 """Queue pairs that one process serves before there is another; a transport that is not here has one process."""
 _BLOCKS_AT_ONCE = 8
 """Blocks of rows that travel to the coordinator together, where so many are there."""
+_SERVE_AGAIN = frozenset({"tcp"})
+"""Transports whose processes may serve the next trial: what others register with a device ends with its process."""
+_FREE_SECONDS = 1.0
+"""So long a process may take to close what it had opened for a trial."""
 _LEADER = 0
 """The group that gives or awaits the trigger."""
 
@@ -73,9 +77,12 @@ class Trial:
         zygote: Forks the groups.
         transport: What they send with.
         options: How it is set.
+        before: The host's last trial, which is stopped; processes of it that may serve again do so.
     """
 
-    def __init__(self, name: str, zygote: Zygote, transport: str, options: Options) -> None:
+    def __init__(
+        self, name: str, zygote: Zygote, transport: str, options: Options, before: "Trial | None" = None
+    ) -> None:
         self.name = name
         self.ending = Ending()
         self._zygote, self._transport, self._options = zygote, transport, options
@@ -85,8 +92,9 @@ class Trial:
         self._state = "new"
         self._busy = False
         self._stopped = False
-        self._shared = os.memfd_create("aibench-started")
-        os.ftruncate(self._shared, mmap.PAGESIZE)
+        self._before = before
+        self._idle: list[Group] = []
+        self._shared = -1
 
     @property
     def is_busy(self) -> bool:
@@ -101,6 +109,7 @@ class Trial:
             Refusal: A group cannot, or has died, or the trial was stopped.
         """
         with self._step("prepare", "new", "prepared"):
+            self._shared, self._idle = self._take_over()
             count = self._group_count(len(queues))
             shares = [list(queues[first::count]) for first in range(count)]
             return self._start_groups(shares, trigger=trigger)
@@ -193,8 +202,36 @@ class Trial:
             self._changed.wait_for(lambda: not self._busy)
             self._free()
 
+    def _take_over(self) -> tuple[int, list[Group]]:
+        """End the trial before; return memory to share, and the processes that have mapped it and may serve again."""
+        before, self._before = self._before, None
+        if before is not None and before._transport == self._transport and self._transport in _SERVE_AGAIN:
+            shared, groups = before._hand_over()
+            if groups:
+                os.pwrite(shared, bytes(mmap.PAGESIZE), 0)
+                return shared, groups
+        elif before is not None:
+            before.stop()
+        shared = os.memfd_create("aibench-started")
+        os.ftruncate(shared, mmap.PAGESIZE)
+        return shared, []
+
+    def _hand_over(self) -> tuple[int, list[Group]]:
+        """End a trial, but for those processes that have finished it and are as new."""
+        with self._changed:
+            finished = self._state == "finished" and not self._busy and not self._stopped
+            free = [*self._idle, *filter(_is_freed, self._groups)] if finished else []
+            self._groups = [group for group in self._groups if group not in free]
+            self._idle, shared = [], self._shared
+            if free:
+                self._shared = -1
+        self.stop()
+        return shared, [Group(group.pid, group.channel, []) for group in free]
+
     def _free(self) -> None:
-        groups, self._groups, self._running = self._groups, [], set()
+        if self._before is not None:
+            self._before.stop()
+        groups, self._groups, self._idle, self._running = [*self._groups, *self._idle], [], [], set()
         with suppress(Broken):  # the zygote is gone, and has taken the groups with it
             self._zygote.end(group.pid for group in groups)
         for group in groups:
@@ -235,9 +272,8 @@ class Trial:
     def _start_groups(self, shares: Iterable[list[SendQueue]], *, trigger: bool) -> tuple[dict[int, bytes], str]:
         orders: dict[Group, tuple[Any, ...]] = {}
         for share in shares:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                group = Group(self._zygote.fork(theirs, self._shared), Channel(ours), share)
+            group = self._idle.pop() if self._idle else self._fork_group()
+            group.sends = share
             with self._changed:
                 self._groups.append(group)
             orders[group] = ("prepare", self._transport, self._options, share, trigger and not orders)
@@ -246,6 +282,11 @@ class Trial:
             group.label = label
         addresses = {qp: address for _, own, _ in replies.values() for qp, address in own.items()}
         return addresses, next((where for _, _, where in replies.values() if where), "")
+
+    def _fork_group(self) -> Group:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            return Group(self._zygote.fork(theirs, self._shared), Channel(ours), [])
 
     def _ask(self, orders: Mapping[Group, tuple[Any, ...]], answer: str, step: str) -> dict[Group, list[Any]]:
         """Give each group its order, and wait until all have answered or one has failed."""
@@ -295,6 +336,15 @@ class Trial:
             self.ending.started_ns.append(started_ns)
         self.ending.finished_ns = max(self.ending.finished_ns, finished_ns)
         self.ending.states.update(states)
+
+
+def _is_freed(group: Group) -> bool:
+    """Have a process that has finished its trial close all of it; return whether it has, and waits for another."""
+    try:
+        group.channel.send("free")
+        return bool(select.select([group], [], [], _FREE_SECONDS)[0]) and group.channel.receive() == ("freed",)
+    except Gone:  # it has ended, as it does when nobody can need it any more
+        return False
 
 
 def _of_follower(start: Start) -> Start:
