@@ -245,14 +245,24 @@ def victoria(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{url}/health").close()
-                break
-            except urllib.error.URLError:
-                time.sleep(0.05)
-        yield url
-        process.terminate()
+        try:
+            wait_for_health(url, process)
+            yield url
+        finally:
+            process.terminate()
+
+
+def wait_for_health(url, process):
+    last = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, f"the database has ended with status {process.returncode}"
+        try:
+            urllib.request.urlopen(f"{url}/health").close()
+        except urllib.error.URLError:
+            assert time.monotonic() < last, f"the database does not answer at {url}"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def test_a_real_database_takes_the_lines_and_gives_the_values_back(victoria):

@@ -63,8 +63,8 @@ def test_a_row_of_a_loop_stands_for_a_batch_and_the_last_one_for_what_is_left(si
 
 
 def test_a_paced_loop_that_ends_within_a_batch_has_a_row_for_the_rest():
-    # 1000 B at 80 kbit/s: one each 100 ms, at 0, 100 and 200 ms
-    rows = trial({"a": [looped(0, 1000, seconds=0.29, depth=2, batch=2, rate=80_000)]})["a"].samples
+    # 1000 B at 16 kbit/s: one each 500 ms, at 0, 500 and 1000 ms
+    rows = trial({"a": [looped(0, 1000, seconds=1.45, depth=2, batch=2, rate=16_000)]})["a"].samples
     assert [row.operations for row in rows] == [2, 1]
     assert_whole(rows)
 

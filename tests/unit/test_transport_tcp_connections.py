@@ -32,24 +32,23 @@ def test_a_connection_with_a_wrong_token_is_dropped_and_disturbs_nobody():
         answers = b.ask("accept", [Sender(host="a", qp=0, address=addresses[0])])
         a.ask("accept", [])
         where = ReceiverAddress.unpacked(answers["a", 0])
-        silent = socket.create_connection((where.host, where.port))
-        for greeting in (
-            GREETING.pack(MAGIC, 0, bytes(16)),
-            GREETING.pack(MAGIC, 1, addresses[0][:16]),
-            GREETING.pack(b"aibench0", 0, addresses[0][:16]),
-            GREETING.pack(MAGIC, 0xFFFFFFFF, where.token),
-            b"GET / HTTP/1.1\r\nHost: somebody\r\n\r\n",
-        ):
-            with socket.create_connection((where.host, where.port)) as stranger:
-                stranger.settimeout(5)
-                stranger.sendall(greeting)
-                assert _hung_up(stranger)
-        a.ask("join", {0: answers["a", 0]})
-        b.ask("join", {})
-        hosts = {"a": a, "b": b}
-        transport_pair.start(hosts, 10)
-        assert_whole(transport_pair.finish(hosts, 10)["a"].samples)
-        silent.close()
+        with socket.create_connection((where.host, where.port)):  # who never says a word
+            for greeting in (
+                GREETING.pack(MAGIC, 0, bytes(16)),
+                GREETING.pack(MAGIC, 1, addresses[0][:16]),
+                GREETING.pack(b"aibench0", 0, addresses[0][:16]),
+                GREETING.pack(MAGIC, 0xFFFFFFFF, where.token),
+                b"GET / HTTP/1.1\r\nHost: somebody\r\n\r\n",
+            ):
+                with socket.create_connection((where.host, where.port)) as stranger:
+                    stranger.settimeout(5)
+                    stranger.sendall(greeting)
+                    assert _hung_up(stranger)
+            a.ask("join", {0: answers["a", 0]})
+            b.ask("join", {})
+            hosts = {"a": a, "b": b}
+            transport_pair.start(hosts, 10)
+            assert_whole(transport_pair.finish(hosts, 10)["a"].samples)
 
 
 def _hung_up(connection):

@@ -1,6 +1,7 @@
 """Drives the transports of some hosts through a trial, each in a process of its own, without any agent."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -172,6 +173,7 @@ def trial(loads, *, names=(), seconds=10.0, transport="tcp", keep_rows=True, **o
 
 
 def _serve(pipe, name, options, keep_rows):
+    gc.freeze()  # what other tests have left, gRPC's channels among it, is not to be collected in a fork: it would hang
     transport = transports.open(name, options)
     while True:
         try:

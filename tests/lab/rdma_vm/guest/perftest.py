@@ -90,7 +90,8 @@ def main():
     results = {}
     for name, queues in {
         "write": [queue(1, "write", 3, size=65536, depth=16, batch=4)],
-        "two": [queue(1, "write", 2, size=65536, depth=8), queue(2, "send", 2, size=65536, depth=8)],
+        # long enough that two tools still overlap where starting one takes seconds
+        "two": [queue(1, "write", 8, size=65536, depth=8), queue(2, "send", 8, size=65536, depth=8)],
         "read": [queue(5, "read", 2, size=262144, depth=4)],
         "latency": [queue(7, "write", 6, size=8, echo=True)],
         "read_latency": [queue(9, "read", 6, size=8)],
