@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61ibench_lib/worker/agent.proto\x12\x11\x61ibench.worker.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xd9\x01\n\x0b\x44\x65scription\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0b\n\x03lab\x18\x03 \x01(\t\x12\x11\n\ttransport\x18\x04 \x01(\t\x12\r\n\x05\x63lock\x18\x05 \x01(\t\x12\x0e\n\x06now_ns\x18\x06 \x01(\x03\x12\x0b\n\x03nic\x18\x07 \x01(\t\x12\x10\n\x08\x66irmware\x18\x08 \x01(\t\x12\x10\n\x08\x63lock_id\x18\t \x01(\t\x12\x12\n\nprobe_port\x18\n \x01(\r\x12\x13\n\x0bprobe_token\x18\x0b \x01(\x0c\x12\x12\n\ntransports\x18\x0c \x03(\t\"p\n\x08Transfer\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\toffset_ns\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\r\x12\x11\n\toperation\x18\x06 \x01(\t\"\xc1\x01\n\x06Stream\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\r\n\x05\x64\x65pth\x18\x04 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\x12\x11\n\toffset_ns\x18\x06 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x07 \x01(\x03\x12\x10\n\x08priority\x18\x08 \x01(\r\x12\x11\n\toperation\x18\t \x01(\t\x12\x10\n\x08rate_bps\x18\n \x01(\x03\x12\x0c\n\x04\x65\x63ho\x18\x0b \x01(\x08\"\xbd\x01\n\x0ePrepareRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12.\n\ttransfers\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Transfer\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12*\n\x07streams\x18\x04 \x03(\x0b\x32\x19.aibench.worker.v1.Stream\x12\x11\n\ttransport\x18\x05 \x01(\t\x12\x0e\n\x06verify\x18\x06 \x01(\x08\x12\x0f\n\x07trigger\x18\x07 \x01(\x08\"5\n\x08\x45ndpoint\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0c\"c\n\x08Prepared\x12.\n\tendpoints\x18\x01 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\x12\x0e\n\x06now_ns\x18\x02 \x01(\x03\x12\x17\n\x0ftrigger_address\x18\x03 \x01(\t\"M\n\x0e\x43onnectRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12,\n\x07senders\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"K\n\tConnected\x12\x0e\n\x06now_ns\x18\x01 \x01(\x03\x12.\n\tendpoints\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"L\n\x0bJoinRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12.\n\treceivers\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"\x18\n\x06Joined\x12\x0e\n\x06now_ns\x18\x01 \x01(\x03\"\x96\x01\n\nRunRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12\r\n\x05t0_ns\x18\x02 \x01(\x03\x12\x14\n\x0cparticipants\x18\x03 \x01(\r\x12\x12\n\ntimeout_ns\x18\x04 \x01(\x03\x12\x12\n\ntrigger_to\x18\x05 \x03(\t\x12\x15\n\rawait_trigger\x18\x06 \x01(\x08\x12\x15\n\rtrigger_token\x18\x07 \x01(\x0c\"\xa4\x03\n\x0bSampleBatch\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66inished_ns\x18\x02 \x01(\x03\x12\x41\n\nnic_growth\x18\x03 \x03(\x0b\x32-.aibench.worker.v1.SampleBatch.NicGrowthEntry\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0csimulated_ns\x18\x05 \x01(\x03\x12\x12\n\nskipped_ns\x18\x06 \x01(\x03\x12\x12\n\nstarted_ns\x18\x07 \x01(\x03\x12\x17\n\x0fstarted_last_ns\x18\x08 \x01(\x03\x12\x10\n\x08receipts\x18\t \x01(\x0c\x12\x11\n\tcalled_ns\x18\x0b \x01(\x03\x12?\n\tqp_states\x18\n \x03(\x0b\x32,.aibench.worker.v1.SampleBatch.QpStatesEntry\x1a\x30\n\x0eNicGrowthEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rQpStatesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x10\n\x0eInspectRequest\"s\n\nInspection\x12\x37\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32(.aibench.worker.v1.Inspection.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\r\n\x0bHoldRequest\"\x18\n\x04Held\x12\x10\n\x08lease_ns\x18\x01 \x01(\x03\"\x11\n\x0f\x43ountersRequest\"\x8d\x01\n\rCounterValues\x12<\n\x06values\x18\x01 \x03(\x0b\x32,.aibench.worker.v1.CounterValues.ValuesEntry\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x1c\n\x0bStopRequest\x12\r\n\x05trial\x18\x01 \x01(\t\"\t\n\x07Stopped\"P\n\x0cStormRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x10\n\x08priority\x18\x03 \x01(\r\x12\x13\n\x0b\x64uration_ns\x18\x04 \x01(\x03\">\n\nStormState\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x10\n\x08until_ns\x18\x02 \x01(\x03\x12\x0e\n\x06now_ns\x18\x03 \x01(\x03\x32\xe8\x05\n\x05\x41gent\x12N\n\x08\x44\x65scribe\x12\".aibench.worker.v1.DescribeRequest\x1a\x1e.aibench.worker.v1.Description\x12I\n\x07Prepare\x12!.aibench.worker.v1.PrepareRequest\x1a\x1b.aibench.worker.v1.Prepared\x12J\n\x07\x43onnect\x12!.aibench.worker.v1.ConnectRequest\x1a\x1c.aibench.worker.v1.Connected\x12\x41\n\x04Join\x12\x1e.aibench.worker.v1.JoinRequest\x1a\x19.aibench.worker.v1.Joined\x12\x46\n\x03Run\x12\x1d.aibench.worker.v1.RunRequest\x1a\x1e.aibench.worker.v1.SampleBatch0\x01\x12P\n\x08\x43ounters\x12\".aibench.worker.v1.CountersRequest\x1a .aibench.worker.v1.CounterValues\x12\x42\n\x04Stop\x12\x1e.aibench.worker.v1.StopRequest\x1a\x1a.aibench.worker.v1.Stopped\x12G\n\x05Storm\x12\x1f.aibench.worker.v1.StormRequest\x1a\x1d.aibench.worker.v1.StormState\x12K\n\x07Inspect\x12!.aibench.worker.v1.InspectRequest\x1a\x1d.aibench.worker.v1.Inspection\x12\x41\n\x04Hold\x12\x1e.aibench.worker.v1.HoldRequest\x1a\x17.aibench.worker.v1.Held0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61ibench_lib/worker/agent.proto\x12\x11\x61ibench.worker.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xd9\x01\n\x0b\x44\x65scription\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0b\n\x03lab\x18\x03 \x01(\t\x12\x11\n\ttransport\x18\x04 \x01(\t\x12\r\n\x05\x63lock\x18\x05 \x01(\t\x12\x0e\n\x06now_ns\x18\x06 \x01(\x03\x12\x0b\n\x03nic\x18\x07 \x01(\t\x12\x10\n\x08\x66irmware\x18\x08 \x01(\t\x12\x10\n\x08\x63lock_id\x18\t \x01(\t\x12\x12\n\nprobe_port\x18\n \x01(\r\x12\x13\n\x0bprobe_token\x18\x0b \x01(\x0c\x12\x12\n\ntransports\x18\x0c \x03(\t\"p\n\x08Transfer\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\toffset_ns\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\r\x12\x11\n\toperation\x18\x06 \x01(\t\"\xc1\x01\n\x06Stream\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\r\n\x05\x64\x65pth\x18\x04 \x01(\r\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\r\x12\x11\n\toffset_ns\x18\x06 \x01(\x03\x12\x13\n\x0b\x64uration_ns\x18\x07 \x01(\x03\x12\x10\n\x08priority\x18\x08 \x01(\r\x12\x11\n\toperation\x18\t \x01(\t\x12\x10\n\x08rate_bps\x18\n \x01(\x03\x12\x0c\n\x04\x65\x63ho\x18\x0b \x01(\x08\"\xbd\x01\n\x0ePrepareRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12.\n\ttransfers\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Transfer\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12*\n\x07streams\x18\x04 \x03(\x0b\x32\x19.aibench.worker.v1.Stream\x12\x11\n\ttransport\x18\x05 \x01(\t\x12\x0e\n\x06verify\x18\x06 \x01(\x08\x12\x0f\n\x07trigger\x18\x07 \x01(\x08\"5\n\x08\x45ndpoint\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\n\n\x02qp\x18\x02 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0c\"c\n\x08Prepared\x12.\n\tendpoints\x18\x01 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\x12\x0e\n\x06now_ns\x18\x02 \x01(\x03\x12\x17\n\x0ftrigger_address\x18\x03 \x01(\t\"M\n\x0e\x43onnectRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12,\n\x07senders\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"K\n\tConnected\x12\x0e\n\x06now_ns\x18\x01 \x01(\x03\x12.\n\tendpoints\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"L\n\x0bJoinRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12.\n\treceivers\x18\x02 \x03(\x0b\x32\x1b.aibench.worker.v1.Endpoint\"\x18\n\x06Joined\x12\x0e\n\x06now_ns\x18\x01 \x01(\x03\"\x96\x01\n\nRunRequest\x12\r\n\x05trial\x18\x01 \x01(\t\x12\r\n\x05t0_ns\x18\x02 \x01(\x03\x12\x14\n\x0cparticipants\x18\x03 \x01(\r\x12\x12\n\ntimeout_ns\x18\x04 \x01(\x03\x12\x12\n\ntrigger_to\x18\x05 \x03(\t\x12\x15\n\rawait_trigger\x18\x06 \x01(\x08\x12\x15\n\rtrigger_token\x18\x07 \x01(\x0c\"\xa2\x03\n\x0bSampleBatch\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x13\n\x0b\x66inished_ns\x18\x02 \x01(\x03\x12\x41\n\nnic_growth\x18\x03 \x03(\x0b\x32-.aibench.worker.v1.SampleBatch.NicGrowthEntry\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0csimulated_ns\x18\x05 \x01(\x03\x12\x12\n\nskipped_ns\x18\x06 \x01(\x03\x12\x12\n\nstarted_ns\x18\x07 \x01(\x03\x12\x17\n\x0fstarted_last_ns\x18\x08 \x01(\x03\x12\x10\n\x08receipts\x18\t \x01(\x0c\x12\x0f\n\x07told_ns\x18\x0b \x01(\x03\x12?\n\tqp_states\x18\n \x03(\x0b\x32,.aibench.worker.v1.SampleBatch.QpStatesEntry\x1a\x30\n\x0eNicGrowthEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rQpStatesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x10\n\x0eInspectRequest\"s\n\nInspection\x12\x37\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32(.aibench.worker.v1.Inspection.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\r\n\x0bHoldRequest\"\x18\n\x04Held\x12\x10\n\x08lease_ns\x18\x01 \x01(\x03\"\x11\n\x0f\x43ountersRequest\"\x8d\x01\n\rCounterValues\x12<\n\x06values\x18\x01 \x03(\x0b\x32,.aibench.worker.v1.CounterValues.ValuesEntry\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x1c\n\x0bStopRequest\x12\r\n\x05trial\x18\x01 \x01(\t\"\t\n\x07Stopped\"P\n\x0cStormRequest\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x10\n\x08priority\x18\x03 \x01(\r\x12\x13\n\x0b\x64uration_ns\x18\x04 \x01(\x03\">\n\nStormState\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x10\n\x08until_ns\x18\x02 \x01(\x03\x12\x0e\n\x06now_ns\x18\x03 \x01(\x03\x32\xe8\x05\n\x05\x41gent\x12N\n\x08\x44\x65scribe\x12\".aibench.worker.v1.DescribeRequest\x1a\x1e.aibench.worker.v1.Description\x12I\n\x07Prepare\x12!.aibench.worker.v1.PrepareRequest\x1a\x1b.aibench.worker.v1.Prepared\x12J\n\x07\x43onnect\x12!.aibench.worker.v1.ConnectRequest\x1a\x1c.aibench.worker.v1.Connected\x12\x41\n\x04Join\x12\x1e.aibench.worker.v1.JoinRequest\x1a\x19.aibench.worker.v1.Joined\x12\x46\n\x03Run\x12\x1d.aibench.worker.v1.RunRequest\x1a\x1e.aibench.worker.v1.SampleBatch0\x01\x12P\n\x08\x43ounters\x12\".aibench.worker.v1.CountersRequest\x1a .aibench.worker.v1.CounterValues\x12\x42\n\x04Stop\x12\x1e.aibench.worker.v1.StopRequest\x1a\x1a.aibench.worker.v1.Stopped\x12G\n\x05Storm\x12\x1f.aibench.worker.v1.StormRequest\x1a\x1d.aibench.worker.v1.StormState\x12K\n\x07Inspect\x12!.aibench.worker.v1.InspectRequest\x1a\x1d.aibench.worker.v1.Inspection\x12\x41\n\x04Hold\x12\x1e.aibench.worker.v1.HoldRequest\x1a\x17.aibench.worker.v1.Held0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,35 +64,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNREQUEST']._serialized_start=1211
   _globals['_RUNREQUEST']._serialized_end=1361
   _globals['_SAMPLEBATCH']._serialized_start=1364
-  _globals['_SAMPLEBATCH']._serialized_end=1784
-  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_start=1687
-  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_end=1735
-  _globals['_SAMPLEBATCH_QPSTATESENTRY']._serialized_start=1737
-  _globals['_SAMPLEBATCH_QPSTATESENTRY']._serialized_end=1784
-  _globals['_INSPECTREQUEST']._serialized_start=1786
-  _globals['_INSPECTREQUEST']._serialized_end=1802
-  _globals['_INSPECTION']._serialized_start=1804
-  _globals['_INSPECTION']._serialized_end=1919
-  _globals['_INSPECTION_FACTSENTRY']._serialized_start=1875
-  _globals['_INSPECTION_FACTSENTRY']._serialized_end=1919
-  _globals['_HOLDREQUEST']._serialized_start=1921
-  _globals['_HOLDREQUEST']._serialized_end=1934
-  _globals['_HELD']._serialized_start=1936
-  _globals['_HELD']._serialized_end=1960
-  _globals['_COUNTERSREQUEST']._serialized_start=1962
-  _globals['_COUNTERSREQUEST']._serialized_end=1979
-  _globals['_COUNTERVALUES']._serialized_start=1982
-  _globals['_COUNTERVALUES']._serialized_end=2123
-  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_start=2078
-  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_end=2123
-  _globals['_STOPREQUEST']._serialized_start=2125
-  _globals['_STOPREQUEST']._serialized_end=2153
-  _globals['_STOPPED']._serialized_start=2155
-  _globals['_STOPPED']._serialized_end=2164
-  _globals['_STORMREQUEST']._serialized_start=2166
-  _globals['_STORMREQUEST']._serialized_end=2246
-  _globals['_STORMSTATE']._serialized_start=2248
-  _globals['_STORMSTATE']._serialized_end=2310
-  _globals['_AGENT']._serialized_start=2313
-  _globals['_AGENT']._serialized_end=3057
+  _globals['_SAMPLEBATCH']._serialized_end=1782
+  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_start=1685
+  _globals['_SAMPLEBATCH_NICGROWTHENTRY']._serialized_end=1733
+  _globals['_SAMPLEBATCH_QPSTATESENTRY']._serialized_start=1735
+  _globals['_SAMPLEBATCH_QPSTATESENTRY']._serialized_end=1782
+  _globals['_INSPECTREQUEST']._serialized_start=1784
+  _globals['_INSPECTREQUEST']._serialized_end=1800
+  _globals['_INSPECTION']._serialized_start=1802
+  _globals['_INSPECTION']._serialized_end=1917
+  _globals['_INSPECTION_FACTSENTRY']._serialized_start=1873
+  _globals['_INSPECTION_FACTSENTRY']._serialized_end=1917
+  _globals['_HOLDREQUEST']._serialized_start=1919
+  _globals['_HOLDREQUEST']._serialized_end=1932
+  _globals['_HELD']._serialized_start=1934
+  _globals['_HELD']._serialized_end=1958
+  _globals['_COUNTERSREQUEST']._serialized_start=1960
+  _globals['_COUNTERSREQUEST']._serialized_end=1977
+  _globals['_COUNTERVALUES']._serialized_start=1980
+  _globals['_COUNTERVALUES']._serialized_end=2121
+  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_start=2076
+  _globals['_COUNTERVALUES_VALUESENTRY']._serialized_end=2121
+  _globals['_STOPREQUEST']._serialized_start=2123
+  _globals['_STOPREQUEST']._serialized_end=2151
+  _globals['_STOPPED']._serialized_start=2153
+  _globals['_STOPPED']._serialized_end=2162
+  _globals['_STORMREQUEST']._serialized_start=2164
+  _globals['_STORMREQUEST']._serialized_end=2244
+  _globals['_STORMSTATE']._serialized_start=2246
+  _globals['_STORMSTATE']._serialized_end=2308
+  _globals['_AGENT']._serialized_start=2311
+  _globals['_AGENT']._serialized_end=3055
 # @@protoc_insertion_point(module_scope)

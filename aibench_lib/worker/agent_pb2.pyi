@@ -167,7 +167,7 @@ class RunRequest(_message.Message):
     def __init__(self, trial: _Optional[str] = ..., t0_ns: _Optional[int] = ..., participants: _Optional[int] = ..., timeout_ns: _Optional[int] = ..., trigger_to: _Optional[_Iterable[str]] = ..., await_trigger: _Optional[bool] = ..., trigger_token: _Optional[bytes] = ...) -> None: ...
 
 class SampleBatch(_message.Message):
-    __slots__ = ("arrow", "finished_ns", "nic_growth", "method", "simulated_ns", "skipped_ns", "started_ns", "started_last_ns", "receipts", "called_ns", "qp_states")
+    __slots__ = ("arrow", "finished_ns", "nic_growth", "method", "simulated_ns", "skipped_ns", "started_ns", "started_last_ns", "receipts", "told_ns", "qp_states")
     class NicGrowthEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -191,7 +191,7 @@ class SampleBatch(_message.Message):
     STARTED_NS_FIELD_NUMBER: _ClassVar[int]
     STARTED_LAST_NS_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
-    CALLED_NS_FIELD_NUMBER: _ClassVar[int]
+    TOLD_NS_FIELD_NUMBER: _ClassVar[int]
     QP_STATES_FIELD_NUMBER: _ClassVar[int]
     arrow: bytes
     finished_ns: int
@@ -202,9 +202,9 @@ class SampleBatch(_message.Message):
     started_ns: int
     started_last_ns: int
     receipts: bytes
-    called_ns: int
+    told_ns: int
     qp_states: _containers.ScalarMap[str, str]
-    def __init__(self, arrow: _Optional[bytes] = ..., finished_ns: _Optional[int] = ..., nic_growth: _Optional[_Mapping[str, int]] = ..., method: _Optional[str] = ..., simulated_ns: _Optional[int] = ..., skipped_ns: _Optional[int] = ..., started_ns: _Optional[int] = ..., started_last_ns: _Optional[int] = ..., receipts: _Optional[bytes] = ..., called_ns: _Optional[int] = ..., qp_states: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, arrow: _Optional[bytes] = ..., finished_ns: _Optional[int] = ..., nic_growth: _Optional[_Mapping[str, int]] = ..., method: _Optional[str] = ..., simulated_ns: _Optional[int] = ..., skipped_ns: _Optional[int] = ..., started_ns: _Optional[int] = ..., started_last_ns: _Optional[int] = ..., receipts: _Optional[bytes] = ..., told_ns: _Optional[int] = ..., qp_states: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class InspectRequest(_message.Message):
     __slots__ = ()

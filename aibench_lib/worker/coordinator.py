@@ -185,7 +185,7 @@ class Coordinator:
             last = self._collect(run, spool, self._trial_seconds + own_seconds)
             if real:
                 _check_times(last, clocks, t0_ns)
-                told_ns = max(batch.called_ns - clocks[host].offset_ns for host, batch in last.items()) - calling_ns
+                told_ns = max(batch.told_ns - clocks[host].offset_ns for host, batch in last.items()) - calling_ns
                 self._telling.learn(armed.joining_ns, told_ns)
             started = start.achieved(armed.method, last, requests.senders_of(load), clocks)
             if real and load.start_window_ns is not None:

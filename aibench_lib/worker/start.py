@@ -39,7 +39,8 @@ class Started:
 class Telling:
     """How long it takes to tell all hosts of a trial when it starts, learned from trial to trial.
 
-    It is a call to all, as that to join is, which comes just before it: what it took of that one's time it takes again.
+    Telling is a call to all, as joining is, which comes just before it: the share that it took of that one's time last
+    it takes again.
     """
 
     def __init__(self) -> None:

@@ -132,7 +132,7 @@ class TestingAgent(AgentServicer):
         return agent_pb2.Joined(now_ns=self.now_ns())
 
     def Run(self, request, context):  # noqa: N802 - gRPC's name
-        called_ns = self.now_ns()
+        told_ns = self.now_ns()
         self.runs.append(request)
         if self.behaviour.get("hang"):
             self.release.wait(20)
@@ -142,7 +142,7 @@ class TestingAgent(AgentServicer):
             return
         yield from self.behaviour.get("batches", self.batches)(request)
         finished_ns = request.t0_ns + 400_000 + self.behaviour.get("ahead_ns", 0)
-        end = agent_pb2.SampleBatch(called_ns=called_ns, finished_ns=finished_ns)
+        end = agent_pb2.SampleBatch(told_ns=told_ns, finished_ns=finished_ns)
         if "clock" in self.behaviour:
             time.sleep(max(0, request.t0_ns - self.now_ns()) / 1e9 + 0.002)
             if self.trials[request.trial].transfers or self.trials[request.trial].streams:

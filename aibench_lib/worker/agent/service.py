@@ -160,20 +160,20 @@ class AgentService(agent_pb2_grpc.AgentServicer):  # type: ignore[misc] # genera
         """Send and receive from T0 on, and pass on what the processes write as fast as the coordinator takes it."""
         start = load.start(request)
         trial = self._find(request.trial)
-        called_ns = time.time_ns()
-        if called_ns >= start.t0_ns:
-            late_ns = called_ns - start.t0_ns
+        late_ns = time.time_ns() - start.t0_ns
+        if late_ns >= 0:
             raise NotReady(f"T0 was {late_ns // 1000} us ago when the call to run came; give the agents more time")
         with self._until_gone(trial, context):
             before = nic.counters(self._nic) | cpu.times()
             trial.begin(start)
+            told_ns = time.time_ns()
             last = yield from self._batches(trial)
             after = nic.counters(self._nic) | cpu.times()
         ending = trial.ending
         yield agent_pb2.SampleBatch(
             arrow=last.arrow,
             receipts=last.receipts,
-            called_ns=called_ns,
+            told_ns=told_ns,
             finished_ns=ending.finished_ns,
             nic_growth={name: value - before[name] for name, value in after.items() if name in before},
             started_ns=min(ending.started_ns, default=0),
