@@ -7,3 +7,9 @@ CASES = {
     "16 MiB and a page": (1, (16_781_312,)),
 }
 """Name -> queue pairs, sizes of each one's messages [bytes].  The last is longer than two work requests may be."""
+
+EXTREMES = {
+    "1 GB": (1, (1_000_000_000,)),
+    "256 queue pairs": (256, (4096, 65_536)),
+}
+"""Likewise."""
