@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aibench_lib.errors import AibenchError, TrialError
+from aibench_lib.errors import TrialError
 from aibench_lib.switch import fault_injection
 from aibench_lib.switch.faults import Fault, Place
 from aibench_lib.units import NS_PER_SECOND
@@ -31,7 +31,7 @@ class Disturbance:
         self._length_ns = length_ns
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._error: AibenchError | None = None
+        self._error: Exception | None = None
         self.began_ns = 0
         """When the switches were told to begin, on the controller's clock [ns since the epoch]; 0: not yet."""
         self.ending_ns = 0
@@ -50,7 +50,7 @@ class Disturbance:
             with fault_injection.active(self._fault, self._place):
                 if not self._wait_until(t0_ns + round(_UNTIL * self._length_ns)):
                     self.ending_ns = time.time_ns()
-        except AibenchError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, end() raises it in the trial's thread
             self._error = error
 
     def _wait_until(self, when_ns: int) -> bool:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -122,7 +123,7 @@ def _deployments(plain: Sequence[dict[str, Any]]) -> dict[str, "Deployment"]:
 
 
 class _Closed(BaseException):
-    """No ``except Exception`` may take it for one."""
+    """The run is over; no ``except Exception`` may take that for an error."""
 
 
 def _close(_signal: int, _frame: FrameType | None) -> None:
@@ -179,13 +180,15 @@ def wait_for_end(owner: int, holding: Holding | None, say: Callable[[str], None]
 
 
 def _tell(voice: int | None, line: str) -> None:
+    """Say a line to whoever reads the owner's standard error; whether anybody does must hold up no restoring."""
     if voice is not None:
-        os.write(voice, f"\naibench: {line}\n".encode())
+        with suppress(OSError):  # the terminal is gone, or its reader takes nothing; the journal has all of it
+            os.write(voice, f"\naibench: {line}\n".encode())
 
 
 def _owner_stderr(owner: int) -> int | None:
     try:
-        return os.open(f"/proc/{owner}/fd/2", os.O_WRONLY | os.O_NOCTTY | os.O_APPEND)
+        return os.open(f"/proc/{owner}/fd/2", os.O_WRONLY | os.O_NOCTTY | os.O_APPEND | os.O_NONBLOCK)
     except OSError:
         return None
 

@@ -288,7 +288,11 @@ class Coordinator:
         return last
 
     def _abandon(self, trial: str, hosts: Iterable[str]) -> None:
-        """Tell every host to forget a trial; hang up on those that do not answer, who may be others when they do."""
+        """Tell every host to forget a trial; hang up on those that do not answer, who may be others when they do.
+
+        How long telling T0 takes is learned anew: it may be what the trial has failed for.
+        """
+        self._telling = start.Telling()
         stop = agent_pb2.StopRequest(trial=trial)
         for host in self._calls.tell("Stop", dict.fromkeys(hosts, stop), _STOP_SECONDS):
             if host in self._described:

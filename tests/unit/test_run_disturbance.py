@@ -42,11 +42,19 @@ def switches(monkeypatch):
     return said
 
 
+def wait_until(condition):
+    last = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < last
+        time.sleep(0.001)
+
+
 def trial(place, length_ns, failure=None):
-    """Be half a second after a trial's start, and a tenth later at its end."""
+    """Be half a second after a trial's start, and at its end as soon as a fault that is due has begun."""
     with within(DOWN, place, length_ns) as one:
         one.at_start(time.time_ns() - SECOND // 2)
-        time.sleep(0.1)
+        if length_ns == SECOND:  # it begins at once
+            wait_until(lambda: one.began_ns)
         if failure:
             raise failure
 
@@ -55,7 +63,7 @@ def test_a_fault_that_came_and_went_within_its_trial_has_a_span(switches, place)
     t0_ns = time.time_ns()
     with within(DOWN, place, SECOND // 5) as one:
         one.at_start(t0_ns)
-        time.sleep(0.2)
+        wait_until(lambda: switches["did"] == ["began", "ended"])
     began_ns, ending_ns = one.span_ns()
     assert t0_ns + SECOND // 20 <= began_ns < ending_ns < t0_ns + SECOND // 5 + SECOND // 2
     assert switches["did"] == ["began", "ended"]
@@ -64,7 +72,7 @@ def test_a_fault_that_came_and_went_within_its_trial_has_a_span(switches, place)
 def test_a_trial_that_was_over_while_its_fault_lasted_does_not_count(switches, place):
     with within(DOWN, place, 10 * SECOND) as one:
         one.at_start(time.time_ns() - 4 * SECOND)  # it begins at once, and has 2.5 s to last
-        time.sleep(0.2)
+        wait_until(lambda: switches["did"])
     assert switches["did"] == ["began", "ended"]
     with pytest.raises(TrialError, match="was over before link_down was: make it longer"):
         one.span_ns()
@@ -74,6 +82,12 @@ def test_a_fault_that_cannot_be_ended_is_told_even_where_the_trial_failed_too(sw
     switches["end"] = LabError("leaf1", "its port stays down")
     with pytest.raises(LabError, match="leaf1: its port stays down"):
         trial(place, length_ns=SECOND, failure=TrialError("an agent has died"))
+
+
+def test_an_error_that_nobody_thought_of_at_the_end_of_a_fault_is_not_swallowed(switches, place):
+    switches["end"] = KeyError("Ethernet49")
+    with pytest.raises(KeyError, match="Ethernet49"):
+        trial(place, length_ns=SECOND)
 
 
 def test_a_fault_that_did_not_begin_is_told(switches, place):

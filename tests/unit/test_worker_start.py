@@ -189,3 +189,13 @@ def test_what_cannot_be_learned_from_leaves_t0_where_it_would_be(joining_ns, tol
     telling = start.Telling()
     telling.learn(joining_ns, told_ns)  # nobody had to join; longer than joining; a clock that was set
     assert telling.expected_ns(100) == expected_ns
+
+
+def test_a_trial_that_failed_makes_the_next_one_s_t0_as_far_as_at_first(lab):
+    with Coordinator(lab.addresses()) as coordinator:
+        coordinator._telling.learn(joining_ns=100, told_ns=0)
+        assert coordinator._telling.expected_ns(100) < 150
+        lab.agents["p1"].behaviour["die"] = True
+        with pytest.raises(TrialError, match="the NIC is gone"):
+            coordinator.run_trial("t", load(), lead_ns=0)
+        assert coordinator._telling.expected_ns(100) == 150
